@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/adapter.h"
+
+#include <math.h>
+
+/* --- opening ------------------------------------------------------------ */
+
+static void
+take_module (ItuningAdapter *self, gsize index)
+{
+  const ItuningAdapterConfig *config = &self->config;
+  const gsize C = config->hidden_size, D = config->vision_hidden_size;
+  const gsize R = config->bottleneck_size;
+  ItuningModule *module = &self->modules[index];
+  g_autofree char *prefix = g_strdup_printf ("h.%u.ituning.",
+      config->layers[index]);
+
+  ituning_weights_set_prefix (self->weights, prefix);
+  module->q = ituning_linear_take (self->weights, R, C, "q_proj");
+  module->k = ituning_linear_take (self->weights, R, D, "k_proj");
+  module->v = ituning_linear_take (self->weights, R, D, "v_proj");
+  module->o = ituning_linear_take (self->weights, C, R, "o_proj");
+}
+
+/**
+ * ituning_adapter_new:
+ * @config: (transfer full): its config, taken also when the call fails
+ * @weights: (transfer full): its weights, taken also when the call fails
+ *
+ * Returns: (transfer full): the adapter; or %NULL with the errors of
+ *   ituning_weights_finish ()
+ */
+ItuningAdapter *
+ituning_adapter_new (ItuningAdapterConfig *config, ItuningWeights *weights,
+    GError **error)
+{
+  g_autoptr (ItuningAdapter) self = g_new0 (ItuningAdapter, 1);
+
+  g_atomic_ref_count_init (&self->refs);
+  self->config = *config;
+  config->layers = NULL;
+  self->weights = weights;
+  self->modules = g_new0 (ItuningModule, MAX (self->config.n_layers, 1));
+  for (gsize i = 0; i < self->config.n_layers; i++)
+    take_module (self, i);
+  if (!ituning_weights_finish (weights, &self->info, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+/**
+ * ituning_adapter_open:
+ * @folder: holds an adapter's `config.json` and weights
+ *
+ * Returns: (transfer full): the adapter; or %NULL with the errors of the
+ *   config and the weights
+ */
+ItuningAdapter *
+ituning_adapter_open (const char *folder, GError **error)
+{
+  g_auto (ItuningAdapterConfig) config = { 0 };
+  ItuningWeights *weights;
+
+  if (!ituning_adapter_config_load (&config, folder, error))
+    return NULL;
+  weights = ituning_weights_open (folder, error);
+  return weights != NULL ? ituning_adapter_new (&config, weights, error) : NULL;
+}
+
+/**
+ * ituning_adapter_ref:
+ *
+ * Returns: (transfer full): @adapter
+ */
+ItuningAdapter *
+ituning_adapter_ref (ItuningAdapter *adapter)
+{
+  g_atomic_ref_count_inc (&adapter->refs);
+  return adapter;
+}
+
+/**
+ * ituning_adapter_unref:
+ * @adapter: (nullable) (transfer full): an adapter
+ */
+void
+ituning_adapter_unref (ItuningAdapter *adapter)
+{
+  if (adapter == NULL || !g_atomic_ref_count_dec (&adapter->refs))
+    return;
+  ituning_weights_free (adapter->weights);
+  ituning_adapter_config_clear (&adapter->config);
+  g_free (adapter->modules);
+  g_free (adapter);
+}
+
+/**
+ * ituning_adapter_find:
+ * @layer: a block of GPT-2
+ * @index: (out): position of its module among the adapter's
+ *
+ * Returns: (transfer none) (nullable): the module of @layer, if it has one
+ */
+const ItuningModule *
+ituning_adapter_find (const ItuningAdapter *adapter, gsize layer, gsize *index)
+{
+  for (gsize i = 0; i < adapter->config.n_layers; i++) {
+    if (adapter->config.layers[i] == layer) {
+      *index = i;
+      return &adapter->modules[i];
+    }
+  }
+  return NULL;
+}
+
+/**
+ * ituning_adapter_scratch_clear:
+ * @scratch: scratch memory to give back
+ */
+void
+ituning_adapter_scratch_clear (ItuningAdapterScratch *scratch)
+{
+  ituning_buffer_clear (&scratch->q);
+  ituning_buffer_clear (&scratch->attended);
+  ituning_buffer_clear (&scratch->scores);
+}
+
+/* --- the image's side --------------------------------------------------- */
+
+/**
+ * ituning_memory_new:
+ * @adapter: an adapter
+ * @pool: the threads to work with
+ * @visual_tokens: [S, D] visual tokens of one image
+ * @S: how many
+ *
+ * Returns: (transfer full): the keys and values of all modules
+ */
+ItuningMemory *
+ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
+    const float *visual_tokens, gsize S)
+{
+  const gsize size = S * adapter->config.bottleneck_size;
+  const gsize n = MAX (adapter->config.n_layers, 1);
+  ItuningMemory *self = g_new0 (ItuningMemory, 1);
+
+  g_atomic_ref_count_init (&self->refs);
+  self->adapter = ituning_adapter_ref (adapter);
+  self->S = S;
+  self->keys = g_aligned_alloc (n * size, sizeof (float), 64);
+  self->values = g_aligned_alloc (n * size, sizeof (float), 64);
+  for (gsize i = 0; i < adapter->config.n_layers; i++) {
+    ituning_linear_forward (pool, self->keys + i * size, visual_tokens,
+        &adapter->modules[i].k, S, 1.0f, FALSE);
+    ituning_linear_forward (pool, self->values + i * size, visual_tokens,
+        &adapter->modules[i].v, S, 1.0f, FALSE);
+  }
+  return self;
+}
+
+/**
+ * ituning_memory_ref:
+ *
+ * Returns: (transfer full): @memory
+ */
+ItuningMemory *
+ituning_memory_ref (ItuningMemory *memory)
+{
+  g_atomic_ref_count_inc (&memory->refs);
+  return memory;
+}
+
+/**
+ * ituning_memory_unref:
+ * @memory: (nullable) (transfer full): a memory
+ */
+void
+ituning_memory_unref (ItuningMemory *memory)
+{
+  if (memory == NULL || !g_atomic_ref_count_dec (&memory->refs))
+    return;
+  g_aligned_free (memory->keys);
+  g_aligned_free (memory->values);
+  ituning_adapter_unref (memory->adapter);
+  g_free (memory);
+}
+
+/* --- the text's side ---------------------------------------------------- */
+
+typedef struct
+{
+  const ItuningKernels *kernels;
+  float *attended; /* [B T, R] */
+  const float *q; /* [B T, R] */
+  float *scores; /* [workers, S] */
+  ItuningMemory *const *memories;
+  gsize max_S, R, H, T, index;
+} AttentionJob;
+
+/* One head of one text token. */
+static void
+attend (gsize task, guint worker, gpointer data)
+{
+  const AttentionJob *job = data;
+  const gsize R = job->R, E = R / job->H;
+  const gsize row = task / job->H, head = task % job->H;
+  const ItuningMemory *memory = job->memories[row / job->T];
+  const gsize S = memory->S, offset = job->index * S * R + head * E;
+  const float *q = job->q + row * R + head * E;
+  const float scale = 1.0f / sqrtf ((float) E);
+  float *out = job->attended + row * R + head * E;
+  float *scores = job->scores + worker * job->max_S;
+
+  for (gsize s = 0; s < S; s++)
+    scores[s] = scale * job->kernels->dot (q, memory->keys + offset + s * R, E);
+  job->kernels->softmax (scores, S);
+  for (gsize e = 0; e < E; e++)
+    out[e] = 0.0f;
+  for (gsize s = 0; s < S; s++)
+    job->kernels->axpy (out, memory->values + offset + s * R, scores[s], E);
+}
+
+/**
+ * ituning_adapter_forward:
+ * @adapter: the adapter
+ * @index: which of its modules
+ * @scratch: the caller's scratch memory
+ * @pool: the threads to work with
+ * @x: [B, T, C] the residual stream, added to
+ * @u: [B, T, C] the MLP's input
+ * @memories: [B] the image of each sequence; memories of this adapter
+ * @B: sequences
+ * @T: tokens of each
+ *
+ * x += scale * (softmax (Q K^T / sqrt (R / heads)) Z Wo + bo)
+ */
+void
+ituning_adapter_forward (const ItuningAdapter *adapter, gsize index,
+    ItuningAdapterScratch *scratch, ItuningPool *pool, float *x, const float *u,
+    ItuningMemory *const *memories, gsize B, gsize T)
+{
+  const ItuningModule *module = &adapter->modules[index];
+  const gsize R = adapter->config.bottleneck_size, rows = B * T;
+  float *q = ituning_buffer_reserve (&scratch->q, rows * R);
+  float *attended = ituning_buffer_reserve (&scratch->attended, rows * R);
+  AttentionJob job = { ituning_kernels_get (), attended, q, NULL, memories, 0,
+    R, adapter->config.num_heads, T, index };
+
+  for (gsize b = 0; b < B; b++)
+    job.max_S = MAX (job.max_S, memories[b]->S);
+  job.scores = ituning_buffer_reserve (&scratch->scores,
+      ituning_pool_get_n_threads (pool) * job.max_S);
+  ituning_linear_forward (pool, q, u, &module->q, rows, 1.0f, FALSE);
+  ituning_pool_run (pool, rows * job.H, attend, &job);
+  ituning_linear_forward (pool, x, attended, &module->o, rows,
+      (float) adapter->config.scale, TRUE);
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+void ituning_half_to_float (float *out, const void *half, gsize n);
+void ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n);

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/model.h"
+
+#include "model/preprocess.h"
+#include "model/tokenizerfiles.h"
+
+/* Opening a bundle: its three parts, and whether they fit together. */
+
+/* More would only wait for each other. */
+#define MAX_THREADS 256
+
+/* --- backbone ----------------------------------------------------------- */
+
+/**
+ * ituning_backbone_unref:
+ * @self: (nullable) (transfer full): a backbone, whole or not
+ */
+void
+ituning_backbone_unref (ItuningBackbone *self)
+{
+  if (self == NULL || !g_atomic_ref_count_dec (&self->refs))
+    return;
+  ituning_vision_free (self->vision);
+  ituning_language_free (self->language);
+  g_clear_pointer (&self->preprocessor, ituning_preprocessor_unref);
+  g_clear_pointer (&self->tokenizer, ituning_tokenizer_unref);
+  ituning_pool_free (self->pool);
+  g_free (self);
+}
+
+/**
+ * ituning_backbone_new:
+ * @n_threads: threads that one call works with; 0 for one per processor
+ *
+ * Returns: (transfer full): a backbone whose networks are still to be set
+ */
+ItuningBackbone *
+ituning_backbone_new (guint n_threads)
+{
+  ItuningBackbone *self = g_new0 (ItuningBackbone, 1);
+
+  ituning_gemm_init ();
+  g_atomic_ref_count_init (&self->refs);
+  self->pool = ituning_pool_new (
+      MIN (n_threads > 0 ? n_threads : g_get_num_processors (), MAX_THREADS));
+  return self;
+}
+
+/* Without a config of its own the tower gets CLIP's preprocessing. */
+static gboolean
+open_preprocessor (ItuningBackbone *self, const char *folder, GError **error)
+{
+  const gsize wanted = self->vision->config.image_size;
+  gsize width, height;
+  g_autofree char *path = g_build_filename (folder, "preprocessor_config.json",
+      NULL);
+
+  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
+    self->preprocessor = ituning_preprocessor_new_default (wanted);
+    return TRUE;
+  }
+  self->preprocessor = ituning_preprocessor_open (folder, error);
+  if (self->preprocessor == NULL)
+    return FALSE;
+  ituning_preprocessor_get_size (self->preprocessor, &width, &height);
+  if (width != wanted || height != wanted) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: preprocessor_config.json makes images of %" G_GSIZE_FORMAT
+        " x %" G_GSIZE_FORMAT ", the model wants %" G_GSIZE_FORMAT
+        " x %" G_GSIZE_FORMAT,
+        folder, width, height, wanted, wanted);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+open_tokenizer (ItuningBackbone *self, const char *folder, GError **error)
+{
+  const gsize wanted = self->language->config.vocab_size;
+  gsize found;
+
+  if (!ituning_tokenizer_files_exist (folder))
+    return TRUE;
+  self->tokenizer = ituning_tokenizer_open (folder, error);
+  if (self->tokenizer == NULL)
+    return FALSE;
+  found = ituning_tokenizer_get_size (self->tokenizer);
+  if (found != wanted) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: the vocabulary has %" G_GSIZE_FORMAT
+        " tokens, the model %" G_GSIZE_FORMAT,
+        folder, found, wanted);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static ItuningBackbone *
+backbone_open (const char *vision, const char *language, guint n_threads,
+    GError **error)
+{
+  g_autoptr (ItuningBackbone) self = ituning_backbone_new (n_threads);
+
+  self->vision = ituning_vision_open (vision, error);
+  if (self->vision == NULL || !open_preprocessor (self, vision, error))
+    return NULL;
+  self->language = ituning_language_open (language, error);
+  if (self->language == NULL || !open_tokenizer (self, language, error))
+    return NULL;
+  return g_steal_pointer (&self);
+}
+
+/* --- model -------------------------------------------------------------- */
+
+static void
+describe (ItuningModel *self)
+{
+  const ItuningVision *vision = self->backbone->vision;
+  const ItuningLanguage *language = self->backbone->language;
+  ItuningModelInfo *info = &self->info;
+
+  info->vision.part = vision->info;
+  info->vision.image_size = vision->config.image_size;
+  info->vision.patch_size = vision->config.patch_size;
+  info->vision.num_tokens = vision->n_tokens;
+  info->vision.hidden_size = vision->config.hidden_size;
+  info->vision.intermediate_size = vision->config.intermediate_size;
+  info->vision.num_hidden_layers = vision->config.num_hidden_layers;
+  info->vision.num_attention_heads = vision->config.num_attention_heads;
+  info->vision.projection_dim = vision->config.projection_dim;
+  info->vision.hidden_act = ituning_activation_get_name (
+      vision->config.hidden_act);
+  info->language.part = language->info;
+  info->language.vocab_size = language->config.vocab_size;
+  info->language.n_positions = language->config.n_positions;
+  info->language.n_embd = language->config.n_embd;
+  info->language.n_inner = language->config.n_inner;
+  info->language.n_layer = language->config.n_layer;
+  info->language.n_head = language->config.n_head;
+  info->language.bos_token_id = (guint32) language->config.bos_token_id;
+  info->language.eos_token_id = (guint32) language->config.eos_token_id;
+  info->language.activation_function = ituning_activation_get_name (
+      language->config.activation_function);
+  info->language.has_tokenizer = self->backbone->tokenizer != NULL;
+  if (self->adapter == NULL)
+    return;
+  info->adapter.part = self->adapter->info;
+  info->adapter.bottleneck_size = self->adapter->config.bottleneck_size;
+  info->adapter.num_heads = self->adapter->config.num_heads;
+  info->adapter.scale = self->adapter->config.scale;
+  info->adapter.n_layers = self->adapter->config.n_layers;
+  info->adapter.layers = self->adapter->config.layers;
+  info->adapter.visual_post_layernorm =
+      self->adapter->config.visual_post_layernorm;
+}
+
+/**
+ * ituning_model_new:
+ * @backbone: (transfer full): a whole backbone
+ * @adapter: (transfer full) (nullable): an adapter that fits it
+ *
+ * Returns: (transfer full): a model of the two
+ */
+ItuningModel *
+ituning_model_new (ItuningBackbone *backbone, ItuningAdapter *adapter)
+{
+  ItuningModel *self = g_new0 (ItuningModel, 1);
+
+  g_atomic_ref_count_init (&self->refs);
+  self->backbone = backbone;
+  self->adapter = adapter;
+  describe (self);
+  return self;
+}
+
+static gboolean
+check_fit (const ItuningBackbone *backbone, const ItuningAdapter *adapter,
+    const char *folder, GError **error)
+{
+  const ItuningAdapterConfig *config = &adapter->config;
+  const gsize D = backbone->vision->config.hidden_size;
+  const gsize C = backbone->language->config.n_embd;
+  const gsize n_layers = backbone->language->config.n_layer;
+
+  if (config->vision_hidden_size != D || config->hidden_size != C) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: the adapter is for visual tokens of %" G_GSIZE_FORMAT
+        " and text of %" G_GSIZE_FORMAT ", the model has %" G_GSIZE_FORMAT
+        " and %" G_GSIZE_FORMAT,
+        folder, config->vision_hidden_size, config->hidden_size, D, C);
+    return FALSE;
+  }
+  if (config->n_layers > 0 &&
+      config->layers[config->n_layers - 1] >= n_layers) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: the adapter has a module for layer %u, the language model has "
+        "%" G_GSIZE_FORMAT " layers",
+        folder, config->layers[config->n_layers - 1], n_layers);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static ItuningAdapter *
+open_adapter (const ItuningBackbone *backbone, const char *folder,
+    GError **error)
+{
+  g_autoptr (ItuningAdapter) adapter = ituning_adapter_open (folder, error);
+
+  if (adapter == NULL || !check_fit (backbone, adapter, folder, error))
+    return NULL;
+  return g_steal_pointer (&adapter);
+}
+
+static char *
+find_part (const char *path, const char *given, const char *name)
+{
+  if (given != NULL)
+    return g_strdup (given);
+  return path != NULL ? g_build_filename (path, name, NULL) : NULL;
+}
+
+static gboolean
+check_bundle (const char *path, GError **error)
+{
+  if (path == NULL || g_file_test (path, G_FILE_TEST_IS_DIR))
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_OPEN,
+      g_file_test (path, G_FILE_TEST_EXISTS)
+          ? "%s: is a file; a model is a folder with vision, language and "
+            "adapter in it"
+          : "%s: there is no such model folder",
+      path);
+  return FALSE;
+}
+
+/**
+ * ituning_model_open:
+ * @path: (nullable): a bundle: a folder with `vision`, `language` and
+ *   `adapter`; may be %NULL when @options names the first two
+ * @options: (nullable): what to take from elsewhere, and the threads
+ *
+ * Opens a model. Weights stored as F32 are used in place; each is checked for
+ * shape, type and NaN. A bundle without `adapter` opens too, and serves all but
+ * captioning; one without a tokenizer gives captions without text.
+ *
+ * Returns: (transfer full): the model; or %NULL with any %ITUNING_ERROR
+ */
+ItuningModel *
+ituning_model_open (const char *path, const ItuningModelOptions *options,
+    GError **error)
+{
+  static const ItuningModelOptions defaults = { 0 };
+  const ItuningModelOptions *given = options != NULL ? options : &defaults;
+  g_autofree char *vision = find_part (path, given->vision, "vision");
+  g_autofree char *language = find_part (path, given->language, "language");
+  g_autofree char *folder = find_part (path, given->adapter, "adapter");
+  g_autoptr (ItuningBackbone) backbone = NULL;
+  ItuningAdapter *adapter = NULL;
+
+  if (vision == NULL || language == NULL) {
+    g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "no model is named: neither a bundle, nor a vision and a language "
+        "model");
+    return NULL;
+  }
+  if (!check_bundle (path, error))
+    return NULL;
+  backbone = backbone_open (vision, language, given->n_threads, error);
+  if (backbone == NULL)
+    return NULL;
+  if (given->adapter != NULL ||
+      (folder != NULL && g_file_test (folder, G_FILE_TEST_EXISTS))) {
+    adapter = open_adapter (backbone, folder, error);
+    if (adapter == NULL)
+      return NULL;
+  }
+  return ituning_model_new (g_steal_pointer (&backbone), adapter);
+}
+
+/**
+ * ituning_model_with_adapter:
+ * @model: a model
+ * @adapter: folder of another adapter
+ *
+ * Returns: (transfer full): a model that shares all but the adapter with
+ *   @model; or %NULL with any %ITUNING_ERROR
+ */
+ItuningModel *
+ituning_model_with_adapter (ItuningModel *model, const char *adapter,
+    GError **error)
+{
+  ItuningAdapter *opened;
+
+  g_return_val_if_fail (model != NULL && adapter != NULL, NULL);
+  opened = open_adapter (model->backbone, adapter, error);
+  if (opened == NULL)
+    return NULL;
+  g_atomic_ref_count_inc (&model->backbone->refs);
+  return ituning_model_new (model->backbone, opened);
+}
+
+/* --- access ------------------------------------------------------------- */
+
+/**
+ * ituning_model_ref:
+ *
+ * Returns: (transfer full): @model
+ */
+ItuningModel *
+ituning_model_ref (ItuningModel *model)
+{
+  g_return_val_if_fail (model != NULL, NULL);
+  g_atomic_ref_count_inc (&model->refs);
+  return model;
+}
+
+/**
+ * ituning_model_unref:
+ * @model: (nullable) (transfer full): a model
+ */
+void
+ituning_model_unref (ItuningModel *model)
+{
+  if (model == NULL || !g_atomic_ref_count_dec (&model->refs))
+    return;
+  ituning_adapter_unref (model->adapter);
+  ituning_backbone_unref (model->backbone);
+  g_free (model);
+}
+
+/**
+ * ituning_model_get_info:
+ *
+ * Returns: (transfer none): what the model consists of
+ */
+const ItuningModelInfo *
+ituning_model_get_info (const ItuningModel *model)
+{
+  g_return_val_if_fail (model != NULL, NULL);
+  return &model->info;
+}
+
+/**
+ * ituning_model_get_n_threads:
+ *
+ * Returns: threads that one call works with
+ */
+guint
+ituning_model_get_n_threads (const ItuningModel *model)
+{
+  g_return_val_if_fail (model != NULL, 0);
+  return ituning_pool_get_n_threads (model->backbone->pool);
+}
+
+/**
+ * ituning_model_get_tokenizer:
+ *
+ * Returns: (transfer none) (nullable): its tokenizer; or %NULL if the model
+ *   came without
+ */
+const ItuningTokenizer *
+ituning_model_get_tokenizer (const ItuningModel *model)
+{
+  g_return_val_if_fail (model != NULL, NULL);
+  return model->backbone->tokenizer;
+}
+
+/**
+ * ituning_model_get_preprocessor:
+ *
+ * Returns: (transfer none): how images are prepared for it
+ */
+const ItuningPreprocessor *
+ituning_model_get_preprocessor (const ItuningModel *model)
+{
+  g_return_val_if_fail (model != NULL, NULL);
+  return model->backbone->preprocessor;
+}

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/ituning.h"
+
+ItuningPreprocessor *ituning_preprocessor_new_default (gsize size);

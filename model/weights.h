@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/ituning.h"
+
+typedef struct _ItuningWeights ItuningWeights;
+
+/* A shape as an argument: ITUNING_SHAPE (n_out, n_in). */
+#define ITUNING_SHAPE(...) \
+  (const gsize[]){ __VA_ARGS__ }, \
+      sizeof ((const gsize[]){ __VA_ARGS__ }) / sizeof (gsize)
+
+ItuningWeights *ituning_weights_open (const char *folder, GError **error);
+ItuningWeights *ituning_weights_new_random (guint32 seed);
+void ituning_weights_free (ItuningWeights *weights);
+void ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix);
+gboolean ituning_weights_has (ItuningWeights *weights, const char *name);
+const float *ituning_weights_take (ItuningWeights *weights, const gsize *dims,
+    gsize n_dims, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
+void ituning_weights_refuse (ItuningWeights *weights, const char *name);
+gboolean ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
+    GError **error);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningWeights, ituning_weights_free)
