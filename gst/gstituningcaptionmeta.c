@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gst/gstituningcaptionmeta.h"
 
+#include <string.h>
+
 /**
  * SECTION:gstituningcaptionmeta
  * @title: GstItuningCaptionMeta
@@ -51,37 +53,57 @@ meta_transform (GstBuffer *to, GstMeta *meta, GstBuffer *from, GQuark type,
 }
 
 #if GST_CHECK_VERSION(1, 24, 0)
-/* Version 1 is the text of the caption's structure. */
+/* Version 1: the text of the caption's structure and a zero byte, then the
+ * embedding's numbers, little-endian. */
 static gboolean
 meta_serialize (const GstMeta *meta, GstByteArrayInterface *data,
     guint8 *version)
 {
-  const GstItuningCaptionMeta *self = (const GstItuningCaptionMeta *) meta;
+  const GstItuningCaption *caption =
+      ((const GstItuningCaptionMeta *) meta)->caption;
   g_autoptr (GstStructure) structure = gst_ituning_caption_to_structure (
-      self->caption);
-  g_autofree gchar *text = gst_structure_serialize (structure,
-      GST_SERIALIZE_FLAG_NONE);
+      caption);
+  g_autofree gchar *text = gst_structure_to_string (structure);
 
   *version = 1;
-  return gst_byte_array_interface_append_data (data, (const guint8 *) text,
-      strlen (text) + 1);
+  if (!gst_byte_array_interface_append_data (data, (const guint8 *) text,
+          strlen (text) + 1))
+    return FALSE;
+  for (guint i = 0; i < caption->n_embedding; i++) {
+    guint8 number[4];
+    GST_WRITE_FLOAT_LE (number, caption->embedding[i]);
+    if (!gst_byte_array_interface_append_data (data, number, sizeof (number)))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 static GstMeta *
 meta_deserialize (const GstMetaInfo *info, GstBuffer *buffer,
     const guint8 *data, gsize size, guint8 version)
 {
+  const guint8 *end = size > 0 ? memchr (data, 0, size) : NULL;
   g_autoptr (GstStructure) structure = NULL;
-  g_autoptr (GstItuningCaption) caption = NULL;
+  g_autoptr (GstItuningCaption) read = NULL, caption = NULL;
+  g_autofree gfloat *embedding = NULL;
+  gsize n;
 
-  if (version != 1 || size == 0 || data[size - 1] != '\0')
+  if (version != 1 || end == NULL)
     return NULL;
-  structure = gst_structure_from_string ((const gchar *) data, NULL);
+  n = (size - (gsize) (end + 1 - data)) / sizeof (gfloat);
+  if (n <= G_MAXUINT)
+    structure = gst_structure_from_string ((const gchar *) data, NULL);
   if (structure != NULL)
-    caption = gst_ituning_caption_from_structure (structure);
-  return caption != NULL
-      ? (GstMeta *) gst_buffer_add_ituning_caption_meta (buffer, caption)
-      : NULL;
+    read = gst_ituning_caption_from_structure (structure);
+  if (read == NULL)
+    return NULL;
+  embedding = g_new (gfloat, n);
+  for (gsize i = 0; i < n; i++)
+    embedding[i] = GST_READ_FLOAT_LE (end + 1 + i * sizeof (gfloat));
+  caption = gst_ituning_caption_new (read->id, read->text, read->confidence,
+      read->keyframe, read->start, read->end, read->age, read->model, embedding,
+      (guint) n);
+  return (GstMeta *) gst_buffer_add_ituning_caption_meta (buffer, caption);
 }
 #endif
 
@@ -128,6 +150,7 @@ gst_buffer_add_ituning_caption_meta (GstBuffer *buffer,
   GstItuningCaptionMeta *meta;
 
   g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+  g_return_val_if_fail (gst_buffer_is_writable (buffer), NULL);
   g_return_val_if_fail (caption != NULL, NULL);
   meta = (GstItuningCaptionMeta *) gst_buffer_add_meta (buffer,
       GST_ITUNING_CAPTION_META_INFO, NULL);

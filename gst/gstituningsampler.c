@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gst/gstituningsampler.h"
 
-#include <math.h>
-#include <string.h>
-
-#include "gst/thumbnail.h"
+#include "gst/scenes.h"
 
 /**
  * SECTION:gstituningsampler
@@ -14,23 +11,24 @@
  * frames' times alone, so it is right for any frame rate, a variable or unknown
  * one too. An object belongs to one thread at a time.
  *
- * A scene begins where a frame's structure, whatever its brightness, is unlike
- * that of the frame before even when shifted a little; where a frame without
- * structure changes its colour; and where the picture has come to rest far from
- * the last keyframe, as after a fade. A sudden light that goes out again is no
- * new scene: a frame that only became brighter counts when it stays.
+ * Each frame is made a thumbnail of 32x18 cells of luma, normalised: their mean
+ * becomes 0 and, but for what may be noise, their deviation 1. The distance of
+ * two frames is half the mean squared difference of their thumbnails, the least
+ * when they are shifted by up to 3 cells sideways and 2 up or down: 0 for the
+ * same scene in whatever light, about 1 for two that have nothing in common.
+ * Where one of them has no structure, what counts is how far apart the means of
+ * luma and chroma are.
+ *
+ * A scene begins where a frame's distance to the one before is larger than
+ * #GstItuningSampler:scene-threshold and stands out from the distances of the
+ * frames before, which motion makes large; and where the picture has come to
+ * rest farther than the threshold from the last keyframe, as after a fade. That
+ * frame is a keyframe itself. A sudden light or a black picture that soon goes
+ * away is no new scene: such a frame counts if it stays, 0.2 s later.
+ *
+ * A scene that begins within #GstItuningSampler:min-interval has its keyframe
+ * when that is over, if what is shown then is still unlike the last keyframe.
  */
-
-/* Light that goes out within this time is a flash. */
-#define FLASH_TIME (200 * GST_MSECOND)
-/* Brighter by this much on average, of 255, is a flash, if anything. */
-#define FLASH_STEP 25.0f
-/* Part of the picture that a flash burns out. */
-#define FLASH_BURNT 0.3f
-/* The picture is at rest when it has changed by less than this for as many
- * frames; a slow pan changes it by more. */
-#define REST_DISTANCE 0.015f
-#define REST_FRAMES 10
 
 struct _GstItuningSampler
 {
@@ -41,11 +39,10 @@ struct _GstItuningSampler
   gdouble scene_threshold;
 
   GstClockTime last_key; /* time of the last keyframe, or NONE */
-  GstClockTime last; /* time of the last frame */
+  GstClockTime last; /* time of the last frame, or NONE */
   gboolean cut; /* a scene began and has no keyframe yet */
-  guint n_rest; /* frames that the picture has been at rest */
-  GstClockTime flash; /* when a light went on, or NONE */
-  GstItuningThumbnail key, previous, before_flash, anchor;
+  GstItuningScenes scenes;
+  GByteArray *scratch; /* owned */
 };
 
 enum
@@ -95,135 +92,95 @@ gst_ituning_reason_get_type (void)
   return (GType) type;
 }
 
-/* --- scenes ------------------------------------------------------------- */
-
-static gboolean
-differ (const GstItuningSampler *self, const GstItuningThumbnail *a,
-    const GstItuningThumbnail *b)
-{
-  return gst_ituning_thumbnail_distance (a, b) > (float) self->scene_threshold;
-}
-
-/* A light went on: the scene goes on if it goes out soon, or if what it shows
- * is the same. */
-static gboolean
-judge_flash (GstItuningSampler *self, const GstItuningThumbnail *thumbnail,
-    GstClockTime pts)
-{
-  if (!differ (self, &self->before_flash, thumbnail)) {
-    self->flash = GST_CLOCK_TIME_NONE;
-    return FALSE;
-  }
-  if (pts - self->flash < FLASH_TIME &&
-      thumbnail->luma > self->before_flash.luma + FLASH_STEP)
-    return FALSE;
-  self->flash = GST_CLOCK_TIME_NONE;
-  return TRUE;
-}
-
-/* A light burns structure out; another scene brings its own. */
-static gboolean
-looks_like_flash (const GstItuningSampler *self,
-    const GstItuningThumbnail *thumbnail)
-{
-  return thumbnail->luma > self->previous.luma + FLASH_STEP &&
-      thumbnail->burnt > self->previous.burnt + FLASH_BURNT;
-}
-
-/* Whether the picture has come to rest, which a fade's end is known by. */
-static gboolean
-is_at_rest (GstItuningSampler *self, const GstItuningThumbnail *thumbnail)
-{
-  if (gst_ituning_thumbnail_change (&self->anchor, thumbnail) < REST_DISTANCE)
-    return ++self->n_rest >= REST_FRAMES;
-  self->anchor = *thumbnail;
-  self->n_rest = 0;
-  return FALSE;
-}
-
-static gboolean
-begins_scene (GstItuningSampler *self, const GstItuningThumbnail *thumbnail,
-    GstClockTime pts)
-{
-  const gboolean at_rest = is_at_rest (self, thumbnail);
-
-  if (GST_CLOCK_TIME_IS_VALID (self->flash))
-    return judge_flash (self, thumbnail, pts);
-  if (differ (self, &self->previous, thumbnail)) {
-    if (!looks_like_flash (self, thumbnail))
-      return TRUE;
-    self->flash = pts;
-    self->before_flash = self->previous;
-    return FALSE;
-  }
-  return at_rest && !gst_ituning_thumbnail_is_flat (thumbnail) &&
-      differ (self, &self->key, thumbnail);
-}
-
 /* --- choosing ----------------------------------------------------------- */
+
+static gboolean
+is_long (const GstItuningSampler *self, GstClockTime elapsed)
+{
+  return elapsed >= MAX (self->max_interval, self->min_interval);
+}
+
+static GstItuningReason
+choose_by_interval (const GstItuningSampler *self, GstClockTime elapsed,
+    gboolean timed)
+{
+  if (!GST_CLOCK_TIME_IS_VALID (self->last_key))
+    return GST_ITUNING_REASON_FIRST;
+  return timed && is_long (self, elapsed) ? GST_ITUNING_REASON_INTERVAL
+                                          : GST_ITUNING_REASON_NONE;
+}
 
 static GstItuningReason
 choose_by_scene (GstItuningSampler *self, GstVideoFrame *frame,
-    GstClockTime pts, GstClockTime elapsed)
+    GstClockTime pts, gboolean discont, gboolean timed)
 {
+  const gboolean first = !GST_CLOCK_TIME_IS_VALID (self->last_key);
+  const GstClockTime elapsed = first ? 0 : pts - self->last_key;
   GstItuningReason reason = GST_ITUNING_REASON_NONE;
   GstItuningThumbnail thumbnail;
 
-  if (!gst_ituning_thumbnail_take (&thumbnail, frame))
-    return elapsed >= self->max_interval ? GST_ITUNING_REASON_INTERVAL
-                                         : GST_ITUNING_REASON_NONE;
-  if (!GST_CLOCK_TIME_IS_VALID (self->last_key)) {
+  if (!gst_ituning_thumbnail_take (&thumbnail, frame, self->scratch))
+    return choose_by_interval (self, elapsed, timed);
+  self->scenes.threshold = (float) self->scene_threshold;
+  if (discont)
+    gst_ituning_scenes_skip (&self->scenes);
+  if (first) {
     reason = GST_ITUNING_REASON_FIRST;
   } else {
-    self->cut |= begins_scene (self, &thumbnail, pts);
-    if (self->cut && elapsed >= self->min_interval) {
+    self->cut |= gst_ituning_scenes_push (&self->scenes, &thumbnail, pts);
+    if (self->cut && timed && elapsed >= self->min_interval) {
       /* A cut that had to wait counts only if the scene is still another. */
       self->cut = FALSE;
-      if (differ (self, &self->key, &thumbnail))
+      if (gst_ituning_scenes_is_another (&self->scenes, &thumbnail))
         reason = GST_ITUNING_REASON_SCENE;
     }
-    if (reason == GST_ITUNING_REASON_NONE && elapsed >= self->max_interval &&
-        elapsed >= self->min_interval)
+    if (reason == GST_ITUNING_REASON_NONE && timed && is_long (self, elapsed))
       reason = GST_ITUNING_REASON_INTERVAL;
   }
   if (reason != GST_ITUNING_REASON_NONE) {
-    self->key = self->anchor = thumbnail;
-    self->n_rest = 0;
+    gst_ituning_scenes_set_key (&self->scenes, &thumbnail);
     self->cut = FALSE;
   }
-  self->previous = thumbnail;
   return reason;
 }
 
 static GstItuningReason
-choose (GstItuningSampler *self, GstVideoFrame *frame, GstClockTime pts)
+choose (GstItuningSampler *self, GstVideoFrame *frame, GstClockTime pts,
+    GstBufferFlags flags, gboolean timed)
 {
   const gboolean first = !GST_CLOCK_TIME_IS_VALID (self->last_key);
   const GstClockTime elapsed = first ? 0 : pts - self->last_key;
 
   switch (self->keyframes) {
     case GST_ITUNING_KEYFRAMES_CODEC:
-      return first || elapsed >= self->min_interval ? GST_ITUNING_REASON_CODEC
-                                                    : GST_ITUNING_REASON_NONE;
+      return timed && (flags & GST_BUFFER_FLAG_DELTA_UNIT) == 0 &&
+              (first || elapsed >= self->min_interval)
+          ? GST_ITUNING_REASON_CODEC
+          : GST_ITUNING_REASON_NONE;
     case GST_ITUNING_KEYFRAMES_INTERVAL:
-      if (first)
-        return GST_ITUNING_REASON_FIRST;
-      return elapsed >= self->max_interval ? GST_ITUNING_REASON_INTERVAL
-                                           : GST_ITUNING_REASON_NONE;
+      return choose_by_interval (self, elapsed, timed);
     case GST_ITUNING_KEYFRAMES_SCENE:
     default:
-      return choose_by_scene (self, frame, pts, elapsed);
+      return choose_by_scene (self, frame, pts,
+          (flags & GST_BUFFER_FLAG_DISCONT) != 0, timed);
   }
 }
 
 /**
  * gst_ituning_sampler_push:
  * @sampler: a sampler
- * @frame: a mapped frame of any raw format
- * @pts: its time; a frame without one is no keyframe
- * @flags: flags of its buffer; with %GST_BUFFER_FLAG_GAP it is not looked at
+ * @frame: a mapped frame of any raw format and size
+ * @pts: its time, or %GST_CLOCK_TIME_NONE
+ * @flags: flags of its buffer
  *
- * Looks at the next frame. A time that goes back begins anew.
+ * Looks at the next frame. A time that goes back begins anew. A frame without a
+ * time is looked at as if it came together with the one before, and is no
+ * keyframe itself; with %GST_BUFFER_FLAG_GAP it is not looked at. After
+ * %GST_BUFFER_FLAG_DISCONT frames are compared with the last keyframe, not with
+ * those before the gap. With %GST_ITUNING_KEYFRAMES_CODEC a frame with
+ * %GST_BUFFER_FLAG_DELTA_UNIT is no keyframe; decoders do not set it on raw
+ * frames, so whoever chooses this either has only keyframes decoded or has the
+ * others marked.
  *
  * Returns: why it is a keyframe, or %GST_ITUNING_REASON_NONE
  */
@@ -231,16 +188,21 @@ GstItuningReason
 gst_ituning_sampler_push (GstItuningSampler *sampler, GstVideoFrame *frame,
     GstClockTime pts, GstBufferFlags flags)
 {
+  const gboolean timed = GST_CLOCK_TIME_IS_VALID (pts);
   GstItuningReason reason;
 
   g_return_val_if_fail (GST_IS_ITUNING_SAMPLER (sampler),
       GST_ITUNING_REASON_NONE);
   g_return_val_if_fail (frame != NULL, GST_ITUNING_REASON_NONE);
+  if (!timed)
+    pts = sampler->last;
   if (!GST_CLOCK_TIME_IS_VALID (pts) || (flags & GST_BUFFER_FLAG_GAP) != 0)
     return GST_ITUNING_REASON_NONE;
   if (GST_CLOCK_TIME_IS_VALID (sampler->last) && pts < sampler->last)
     gst_ituning_sampler_reset (sampler);
-  reason = choose (sampler, frame, pts);
+  if (!timed && !GST_CLOCK_TIME_IS_VALID (sampler->last_key))
+    return GST_ITUNING_REASON_NONE;
+  reason = choose (sampler, frame, pts, flags, timed);
   sampler->last = pts;
   if (reason != GST_ITUNING_REASON_NONE)
     sampler->last_key = pts;
@@ -257,9 +219,9 @@ void
 gst_ituning_sampler_reset (GstItuningSampler *sampler)
 {
   g_return_if_fail (GST_IS_ITUNING_SAMPLER (sampler));
-  sampler->last_key = sampler->last = sampler->flash = GST_CLOCK_TIME_NONE;
+  sampler->last_key = sampler->last = GST_CLOCK_TIME_NONE;
   sampler->cut = FALSE;
-  sampler->n_rest = 0;
+  gst_ituning_scenes_reset (&sampler->scenes);
 }
 
 /**
@@ -324,25 +286,57 @@ gst_ituning_sampler_get_property (GObject *object, guint id, GValue *value,
 }
 
 static void
+gst_ituning_sampler_finalize (GObject *object)
+{
+  g_byte_array_unref (GST_ITUNING_SAMPLER (object)->scratch);
+  G_OBJECT_CLASS (gst_ituning_sampler_parent_class)->finalize (object);
+}
+
+static void
 gst_ituning_sampler_class_init (GstItuningSamplerClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_CONSTRUCT |
       G_PARAM_STATIC_STRINGS;
 
+  object_class->finalize = gst_ituning_sampler_finalize;
   object_class->set_property = gst_ituning_sampler_set_property;
   object_class->get_property = gst_ituning_sampler_get_property;
+  /**
+   * GstItuningSampler:keyframes:
+   *
+   * Which frames are keyframes.
+   */
   g_object_class_install_property (object_class, PROP_KEYFRAMES,
       g_param_spec_enum ("keyframes", "keyframes", "Which frames are keyframes",
           GST_TYPE_ITUNING_KEYFRAMES, GST_ITUNING_KEYFRAMES_SCENE, flags));
+  /**
+   * GstItuningSampler:min-interval:
+   *
+   * Shortest time between two keyframes, in nanoseconds. It holds in every
+   * mode, and against a shorter #GstItuningSampler:max-interval.
+   */
   g_object_class_install_property (object_class, PROP_MIN_INTERVAL,
       g_param_spec_uint64 ("min-interval", "min-interval",
           "Shortest time between two keyframes (ns)", 0, G_MAXUINT64,
           GST_ITUNING_SAMPLER_DEFAULT_MIN_INTERVAL, flags));
+  /**
+   * GstItuningSampler:max-interval:
+   *
+   * Longest time without a keyframe, in nanoseconds: the first frame after it
+   * is one. %GST_CLOCK_TIME_NONE for none but where scenes begin. With
+   * %GST_ITUNING_KEYFRAMES_CODEC it has no effect.
+   */
   g_object_class_install_property (object_class, PROP_MAX_INTERVAL,
       g_param_spec_uint64 ("max-interval", "max-interval",
           "Longest time without a keyframe (ns)", 1, G_MAXUINT64,
           GST_ITUNING_SAMPLER_DEFAULT_MAX_INTERVAL, flags));
+  /**
+   * GstItuningSampler:scene-threshold:
+   *
+   * How different from the frame before a frame must be to begin a scene: 0 for
+   * any difference, 1 for none; see the section's description for the measure.
+   */
   g_object_class_install_property (object_class, PROP_SCENE_THRESHOLD,
       g_param_spec_double ("scene-threshold", "scene-threshold",
           "How different a frame must be to begin a new scene", 0.0, 1.0,
@@ -352,5 +346,6 @@ gst_ituning_sampler_class_init (GstItuningSamplerClass *klass)
 static void
 gst_ituning_sampler_init (GstItuningSampler *self)
 {
+  self->scratch = g_byte_array_new ();
   gst_ituning_sampler_reset (self);
 }

@@ -4,147 +4,274 @@
 #include <math.h>
 #include <string.h>
 
+/* A frame's lines, as they lie in memory or as GstVideo unpacks them -> pairs
+ * of neighbouring pixels, spread over each cell -> means and noise of cells ->
+ * brightness, contrast and noise taken away. */
+
 #define WIDTH GST_ITUNING_THUMBNAIL_WIDTH
 #define HEIGHT GST_ITUNING_THUMBNAIL_HEIGHT
-#define N_CELLS ((gsize) WIDTH * HEIGHT)
+#define N_CELLS GST_ITUNING_THUMBNAIL_CELLS
 
 /* Luma that is as good as white, in full and in video range. */
 #define WHITE 230.0f
 
-/* Lines of the frame that a row of cells is made of. */
-#define LINES_PER_CELL ((gsize) 2)
+/* What a cell is read from: pairs on a line, and lines; fewer where reading
+ * costs more. */
+#define PAIRS 8
+#define LINES 4
+#define SLOW_LINES 2
+
 /* Structure of a lower deviation than this is taken for noise; where pixels are
  * noisy, than this many times the deviation that is left in a cell's mean. */
 #define NOISE 5.0f
 #define NOISE_FACTOR 3.0f
-/* Shifts, in cells, under which two frames may still be the same scene. */
-#define MAX_SHIFT_X 3
-#define MAX_SHIFT_Y 2
+
+/* Where the components Y, U, V or R, G, B of a frame or of one line are. */
+typedef struct
+{
+  const guint8 *data[3];
+  gssize stride[3];
+  gsize step[3]; /* bytes from pixel to pixel */
+  guint sub_x[3], sub_y[3]; /* log2 of pixels per sample */
+  guint shift; /* what makes a sample 8 bits, if it has two bytes */
+  gboolean rgb, grey, wide;
+  gsize n_lines; /* to read for a row of cells */
+} Planes;
+
+/* Pixels of a line that are looked at. */
+typedef struct
+{
+  gsize x[WIDTH][PAIRS]; /* first of a pair, in pixels */
+  gsize offset[WIDTH][PAIRS]; /* the same, in bytes of the first component */
+  gsize next; /* bytes from it to the second; 0 if the line has one pixel */
+} Columns;
 
 /* --- reading ------------------------------------------------------------ */
 
+/* Whether the components lie in memory so that they can be read in place: of 8
+ * bits each, or the luma of two bytes in this machine's order. */
+static gboolean
+find_planes (Planes *planes, const GstVideoFrame *frame)
+{
+  const GstVideoFormatInfo *info = frame->info.finfo;
+  const guint odd = GST_VIDEO_FORMAT_FLAG_COMPLEX |
+      GST_VIDEO_FORMAT_FLAG_TILED | GST_VIDEO_FORMAT_FLAG_PALETTE;
+  const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (info, 0);
+  const guint shift = GST_VIDEO_FORMAT_INFO_SHIFT (info, 0);
+
+  memset (planes, 0, sizeof (*planes));
+  planes->rgb = GST_VIDEO_FORMAT_INFO_IS_RGB (info);
+  planes->grey = GST_VIDEO_FORMAT_INFO_IS_GRAY (info);
+  planes->wide = depth > 8;
+  planes->n_lines = planes->rgb ? SLOW_LINES : LINES;
+  if ((info->flags & odd) != 0 ||
+      !(planes->rgb || planes->grey || GST_VIDEO_FORMAT_INFO_IS_YUV (info)))
+    return FALSE;
+  if (planes->wide) {
+    if (planes->rgb || depth + shift > 16 ||
+        GST_VIDEO_FORMAT_INFO_IS_LE (info) !=
+            (G_BYTE_ORDER == G_LITTLE_ENDIAN) ||
+        GST_VIDEO_FRAME_COMP_PSTRIDE (frame, 0) != 2)
+      return FALSE;
+    planes->shift = depth + shift - 8;
+  }
+  for (guint c = 0; c < (planes->grey ? 1 : 3); c++) {
+    const gint step = GST_VIDEO_FRAME_COMP_PSTRIDE (frame, c);
+    if (step <= 0 || GST_VIDEO_FORMAT_INFO_DEPTH (info, c) != depth ||
+        GST_VIDEO_FORMAT_INFO_SHIFT (info, c) != shift ||
+        (!planes->wide && (depth != 8 || shift != 0)))
+      return FALSE;
+    planes->data[c] = GST_VIDEO_FRAME_COMP_DATA (frame, c);
+    planes->stride[c] = GST_VIDEO_FRAME_COMP_STRIDE (frame, c);
+    planes->step[c] = (gsize) step;
+    planes->sub_x[c] = GST_VIDEO_FORMAT_INFO_W_SUB (info, c);
+    planes->sub_y[c] = GST_VIDEO_FORMAT_INFO_H_SUB (info, c);
+  }
+  return TRUE;
+}
+
 /* GstVideo unpacks a line of any format to one of four: AYUV or ARGB, of 8 or
  * 16 bits. */
-typedef struct
-{
-  gboolean rgb;
-  gsize bytes; /* of a component */
-} Unpacked;
-
 static gboolean
-find_unpacked (GstVideoFormat format, Unpacked *unpacked)
+find_unpacked (Planes *planes, const GstVideoFrame *frame, GByteArray *scratch)
 {
-  unpacked->rgb = format == GST_VIDEO_FORMAT_ARGB ||
+  const GstVideoFormatInfo *info = frame->info.finfo;
+  const GstVideoFormat format = info->unpack_format;
+
+  memset (planes, 0, sizeof (*planes));
+  planes->rgb = format == GST_VIDEO_FORMAT_ARGB ||
       format == GST_VIDEO_FORMAT_ARGB64;
-  unpacked->bytes = format == GST_VIDEO_FORMAT_AYUV ||
-          format == GST_VIDEO_FORMAT_ARGB
-      ? 1
-      : 2;
-  return unpacked->rgb || format == GST_VIDEO_FORMAT_AYUV ||
-      format == GST_VIDEO_FORMAT_AYUV64;
+  planes->wide = format == GST_VIDEO_FORMAT_AYUV64 ||
+      format == GST_VIDEO_FORMAT_ARGB64;
+  planes->shift = 8;
+  planes->n_lines = SLOW_LINES;
+  if (info->unpack_func == NULL ||
+      (!planes->rgb && !planes->wide && format != GST_VIDEO_FORMAT_AYUV))
+    return FALSE;
+  /* Unpacking may write a few pixels more. */
+  g_byte_array_set_size (scratch,
+      ((guint) GST_VIDEO_FRAME_WIDTH (frame) + 64) * 8);
+  for (gsize c = 0; c < 3; c++) {
+    planes->data[c] = scratch->data + (c + 1) * (planes->wide ? 2 : 1);
+    planes->step[c] = planes->wide ? 8 : 4;
+  }
+  return TRUE;
+}
+
+static void
+find_columns (Columns *columns, const Planes *planes, gsize width)
+{
+  for (gsize column = 0; column < WIDTH; column++) {
+    const gsize start = column * width / WIDTH;
+    const gsize size = (column + 1) * width / WIDTH - start;
+    for (gsize i = 0; i < PAIRS; i++) {
+      const gsize x = start + (2 * i + 1) * size / ((gsize) 2 * PAIRS);
+      columns->x[column][i] = MIN (x, width - MIN (width, 2));
+      columns->offset[column][i] = columns->x[column][i] * planes->step[0];
+    }
+  }
+  columns->next = width > 1 ? planes->step[0] : 0;
 }
 
 static inline guint
-read_component (const guint8 *pixel, const Unpacked *unpacked, gsize component)
+read_sample (const guint8 *at, gboolean wide, guint shift)
 {
-  guint16 wide;
+  guint16 value;
 
-  if (unpacked->bytes == 1)
-    return pixel[component];
-  memcpy (&wide, pixel + 2 * component, sizeof (wide));
-  return wide >> 8;
+  if (!wide)
+    return *at;
+  memcpy (&value, at, sizeof (value));
+  return (guint) value >> shift;
 }
 
-/* What a cell is made of: sums of Y, U and V, or R, G and B, and of the squared
- * steps from pixel to pixel of Y or G. */
+/* What a cell is made of: the sum of its pixels' luma, and that of the squared
+ * steps from the first to the second of a pair. */
 typedef struct
 {
-  guint64 n, components[3], steps;
+  guint luma, steps;
 } Sums;
 
-static void
-sum_pixels (Sums *sums, const guint8 *pixels, const Unpacked *unpacked, gsize n,
-    gsize stride)
+/* Inlined once for each kind of line. */
+static inline __attribute__ ((always_inline)) void
+sum_line (Sums sums[WIDTH], const guint8 *const lines[3],
+    const Columns *columns, gboolean rgb, gboolean wide, guint shift)
 {
-  const gsize brightest = unpacked->rgb ? 1 : 0;
-  guint last = read_component (pixels, unpacked, brightest + 1);
-
-  for (gsize i = 0; i < n; i += stride) {
-    const guint8 *pixel = pixels + i * 4 * unpacked->bytes;
-    guint values[3];
-    for (gsize c = 0; c < 3; c++) {
-      values[c] = read_component (pixel, unpacked, c + 1);
-      sums->components[c] += values[c];
+  for (gsize column = 0; column < WIDTH; column++) {
+    guint luma = 0, steps = 0;
+    for (gsize i = 0; i < PAIRS; i++) {
+      const gsize at = columns->offset[column][i];
+      guint pair[2];
+      for (gsize k = 0; k < 2; k++) {
+        const gsize pixel = at + k * columns->next;
+        pair[k] = read_sample (lines[0] + pixel, wide, shift);
+        /* BT.601. */
+        if (rgb)
+          pair[k] = (77 * pair[k] +
+                        150 * read_sample (lines[1] + pixel, wide, shift) +
+                        29 * read_sample (lines[2] + pixel, wide, shift)) >>
+              8;
+      }
+      luma += pair[0] + pair[1];
+      steps += (pair[1] - pair[0]) * (pair[1] - pair[0]);
     }
-    sums->steps += (guint64) ((values[brightest] - last) *
-        (values[brightest] - last));
-    last = values[brightest];
-    sums->n++;
+    sums[column].luma += luma;
+    sums[column].steps += steps;
   }
 }
 
-/* Means of a cell as Y, U and V (BT.601, full range). */
 static void
-to_yuv (const Sums *sums, gboolean rgb, float yuv[3])
+sum_any_line (Sums sums[WIDTH], const guint8 *const lines[3],
+    const Columns *columns, const Planes *planes)
 {
-  const float a = (float) sums->components[0] / (float) sums->n;
-  const float b = (float) sums->components[1] / (float) sums->n;
-  const float c = (float) sums->components[2] / (float) sums->n;
-
-  yuv[0] = rgb ? 0.299f * a + 0.587f * b + 0.114f * c : a;
-  yuv[1] = rgb ? 128.0f - 0.169f * a - 0.331f * b + 0.5f * c : b;
-  yuv[2] = rgb ? 128.0f + 0.5f * a - 0.419f * b - 0.081f * c : c;
+  if (planes->rgb && planes->wide)
+    sum_line (sums, lines, columns, TRUE, TRUE, planes->shift);
+  else if (planes->rgb)
+    sum_line (sums, lines, columns, TRUE, FALSE, 0);
+  else if (planes->wide)
+    sum_line (sums, lines, columns, FALSE, TRUE, planes->shift);
+  else
+    sum_line (sums, lines, columns, FALSE, FALSE, 0);
 }
 
+/* Adds one pixel of each cell to the means of U and V (BT.601). */
 static void
-read_row (GstItuningThumbnail *self, GstVideoFrame *frame, gsize row,
-    const Unpacked *unpacked, guint8 *line)
+add_chroma (GstItuningThumbnail *self, const guint8 *const lines[3],
+    const Columns *columns, const Planes *planes)
+{
+  for (gsize column = 0; column < WIDTH; column++) {
+    float values[3] = { 0 };
+    for (gsize c = planes->rgb ? 0 : 1; c < 3; c++) {
+      const gsize x = columns->x[column][PAIRS / 2] >> planes->sub_x[c];
+      values[c] = (float) read_sample (lines[c] + x * planes->step[c],
+                      planes->wide, planes->shift) /
+          N_CELLS;
+    }
+    if (planes->rgb) {
+      self->chroma[0] += 128.0f / N_CELLS - 0.169f * values[0] -
+          0.331f * values[1] + 0.5f * values[2];
+      self->chroma[1] += 128.0f / N_CELLS + 0.5f * values[0] -
+          0.419f * values[1] - 0.081f * values[2];
+    } else {
+      self->chroma[0] += values[1];
+      self->chroma[1] += values[2];
+    }
+  }
+}
+
+/* --- cells -------------------------------------------------------------- */
+
+/* Reads a row of cells; @noise is the variance that noise gives each
+ * one's mean. */
+static void
+read_row (GstItuningThumbnail *self, float noise[WIDTH],
+    const GstVideoFrame *frame, gsize row, const Planes *planes,
+    const Columns *columns, guint8 *unpacked)
 {
   const GstVideoFormatInfo *info = frame->info.finfo;
   const gsize width = (gsize) GST_VIDEO_FRAME_WIDTH (frame);
   const gsize height = (gsize) GST_VIDEO_FRAME_HEIGHT (frame);
-  const gsize step = MAX (width / ((gsize) WIDTH * 30), 1);
-  Sums sums[WIDTH] = { 0 };
+  const gsize n_lines = planes->n_lines;
+  const float n_pixels = (float) ((gsize) 2 * PAIRS * n_lines);
+  Sums sums[WIDTH] = { { 0 } };
 
-  for (gsize k = 0; k < LINES_PER_CELL; k++) {
-    const gsize y = (row * LINES_PER_CELL + k) * height /
-        (HEIGHT * LINES_PER_CELL);
-    info->unpack_func (info, GST_VIDEO_PACK_FLAG_NONE, line, frame->data,
-        frame->info.stride, 0, (gint) y, (gint) width);
-    for (gsize column = 0; column < WIDTH; column++) {
-      const gsize start = column * width / WIDTH;
-      const gsize end = MAX ((column + 1) * width / WIDTH, start + 1);
-      sum_pixels (&sums[column], line + start * 4 * unpacked->bytes, unpacked,
-          end - start, step);
-    }
+  for (gsize k = 0; k < n_lines; k++) {
+    const gsize y = (2 * (row * n_lines + k) + 1) * height /
+        ((gsize) 2 * HEIGHT * n_lines);
+    const guint8 *lines[3] = { NULL };
+    if (unpacked != NULL)
+      info->unpack_func (info, GST_VIDEO_PACK_FLAG_NONE, unpacked,
+          (gpointer *) frame->data, frame->info.stride, 0, (gint) y,
+          (gint) width);
+    for (gsize c = 0; c < (planes->grey ? 1 : 3); c++)
+      lines[c] = planes->data[c] +
+          (gssize) (y >> planes->sub_y[c]) * planes->stride[c];
+    sum_any_line (sums, lines, columns, planes);
+    if (k == n_lines / 2 && !planes->grey)
+      add_chroma (self, lines, columns, planes);
   }
   for (gsize column = 0; column < WIDTH; column++) {
-    float yuv[3];
-    to_yuv (&sums[column], unpacked->rgb, yuv);
-    self->cells[row][column] = yuv[0];
-    /* Each step is the difference of two pixels' noise; means have less. */
-    self->noise += (float) sums[column].steps /
-        (2.0f * (float) (sums[column].n * sums[column].n) * N_CELLS);
-    self->luma += yuv[0] / N_CELLS;
-    if (yuv[0] >= WHITE)
+    const float luma = (float) sums[column].luma / n_pixels;
+    self->cells[row][column] = luma;
+    self->luma += luma / N_CELLS;
+    if (luma >= WHITE)
       self->burnt += 1.0f / N_CELLS;
-    self->chroma[0] += yuv[1] / N_CELLS;
-    self->chroma[1] += yuv[2] / N_CELLS;
+    /* Each step is the difference of two pixels' noise. */
+    noise[column] = (float) sums[column].steps / (n_pixels * n_pixels);
   }
 }
 
 static void
-normalise (GstItuningThumbnail *self)
+normalise (GstItuningThumbnail *self, const float *noise)
 {
-  float *cells = &self->cells[0][0], squares = 0.0f, scale;
+  float *cells = &self->cells[0][0], squares = 0.0f, variance = 0.0f, scale;
 
   for (gsize i = 0; i < N_CELLS; i++) {
     cells[i] -= self->luma;
     squares += cells[i] * cells[i];
+    variance += noise[i] / N_CELLS;
   }
   self->deviation = sqrtf (squares / N_CELLS);
-  self->noise = sqrtf (
-      NOISE * NOISE + NOISE_FACTOR * NOISE_FACTOR * self->noise);
+  self->noise = sqrtf (NOISE * NOISE + NOISE_FACTOR * NOISE_FACTOR * variance);
   scale = 1.0f /
       sqrtf (self->deviation * self->deviation + self->noise * self->noise);
   for (gsize i = 0; i < N_CELLS; i++)
@@ -155,111 +282,31 @@ normalise (GstItuningThumbnail *self)
  * gst_ituning_thumbnail_take:
  * @self: (out): the thumbnail
  * @frame: a mapped frame of any raw format
+ * @scratch: memory that is used again from frame to frame
  *
- * Reads a few lines of a frame.
+ * Reads some pixels of a frame: 36 or 72 lines, 512 on each.
  *
  * Returns: FALSE when GstVideo cannot unpack the format
  */
 gboolean
-gst_ituning_thumbnail_take (GstItuningThumbnail *self, GstVideoFrame *frame)
+gst_ituning_thumbnail_take (GstItuningThumbnail *self,
+    const GstVideoFrame *frame, GByteArray *scratch)
 {
-  const GstVideoFormatInfo *info = frame->info.finfo;
-  g_autofree guint8 *line = NULL;
-  Unpacked unpacked;
+  float noise[HEIGHT][WIDTH];
+  gboolean in_place;
+  Columns columns;
+  Planes planes;
 
   memset (self, 0, sizeof (*self));
-  if (info->unpack_func == NULL ||
-      !find_unpacked (info->unpack_format, &unpacked))
+  in_place = find_planes (&planes, frame);
+  if (!in_place && !find_unpacked (&planes, frame, scratch))
     return FALSE;
-  /* Unpacking may write a few pixels more. */
-  line = g_malloc ((gsize) (GST_VIDEO_FRAME_WIDTH (frame) + 64) * 8);
+  if (planes.grey)
+    self->chroma[0] = self->chroma[1] = 128.0f;
+  find_columns (&columns, &planes, (gsize) GST_VIDEO_FRAME_WIDTH (frame));
   for (gsize row = 0; row < HEIGHT; row++)
-    read_row (self, frame, row, &unpacked, line);
-  normalise (self);
+    read_row (self, noise[row], frame, row, &planes, &columns,
+        in_place ? NULL : scratch->data);
+  normalise (self, &noise[0][0]);
   return TRUE;
-}
-
-/* --- comparing ---------------------------------------------------------- */
-
-/**
- * gst_ituning_thumbnail_is_flat:
- *
- * Returns: whether the frame has no more structure than noise has
- */
-gboolean
-gst_ituning_thumbnail_is_flat (const GstItuningThumbnail *self)
-{
-  return self->deviation < 2.0f * self->noise;
-}
-
-/* Half the mean square of the difference where the two overlap, @b shifted:
- * 0 for the same structure, about 1 for two that have nothing in common. */
-static float
-compare_shifted (const GstItuningThumbnail *a, const GstItuningThumbnail *b,
-    int dx, int dy)
-{
-  const int top = MAX (0, -dy), bottom = MIN (HEIGHT, HEIGHT - dy);
-  const int left = MAX (0, -dx), right = MIN (WIDTH, WIDTH - dx);
-  float sum = 0.0f;
-
-  for (int y = top; y < bottom; y++) {
-    for (int x = left; x < right; x++) {
-      const float d = a->cells[y][x] - b->cells[y + dy][x + dx];
-      sum += d * d;
-    }
-  }
-  return 0.5f * sum / (float) ((bottom - top) * (right - left));
-}
-
-/**
- * gst_ituning_thumbnail_change:
- *
- * Returns: how much of the picture changed in place: 0 to about 1
- */
-float
-gst_ituning_thumbnail_change (const GstItuningThumbnail *a,
-    const GstItuningThumbnail *b)
-{
-  return compare_shifted (a, b, 0, 0);
-}
-
-/* The smallest distance over all shifts: a moving camera is not a new scene. */
-static float
-compare_structure (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
-{
-  float least = compare_shifted (a, b, 0, 0);
-
-  if (least < 0.05f)
-    return least;
-  for (int dy = -MAX_SHIFT_Y; dy <= MAX_SHIFT_Y; dy++)
-    for (int dx = -MAX_SHIFT_X; dx <= MAX_SHIFT_X; dx++)
-      least = MIN (least, compare_shifted (a, b, dx, dy));
-  return least;
-}
-
-static float
-compare_colour (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
-{
-  const float luma = fabsf (a->luma - b->luma);
-  const float u = fabsf (a->chroma[0] - b->chroma[0]);
-  const float v = fabsf (a->chroma[1] - b->chroma[1]);
-
-  return MIN (1.0f, MAX (luma, 2.0f * MAX (u, v)) / 64.0f);
-}
-
-/**
- * gst_ituning_thumbnail_distance:
- *
- * Returns: how unlike two scenes are, 0 to 1: by their structure; by their
- *   colour, if one of them has none
- */
-float
-gst_ituning_thumbnail_distance (const GstItuningThumbnail *a,
-    const GstItuningThumbnail *b)
-{
-  const float structure = MIN (1.0f, compare_structure (a, b));
-
-  if (gst_ituning_thumbnail_is_flat (a) || gst_ituning_thumbnail_is_flat (b))
-    return MAX (structure, compare_colour (a, b));
-  return structure;
 }

@@ -3,10 +3,13 @@
 
 #include <gst/video/video.h>
 
-/* A tiny picture of a frame's luma, and how two of them differ. */
+/* A tiny picture of a frame's luma, and how two of them differ. Reading a frame
+ * is in thumbnail.c, comparing two in scenedistance.c. */
 
 #define GST_ITUNING_THUMBNAIL_WIDTH 32
 #define GST_ITUNING_THUMBNAIL_HEIGHT 18
+#define GST_ITUNING_THUMBNAIL_CELLS \
+  ((gsize) GST_ITUNING_THUMBNAIL_WIDTH * GST_ITUNING_THUMBNAIL_HEIGHT)
 
 typedef struct
 {
@@ -21,8 +24,12 @@ typedef struct
 } GstItuningThumbnail;
 
 gboolean gst_ituning_thumbnail_take (GstItuningThumbnail *self,
-    GstVideoFrame *frame);
+    const GstVideoFrame *frame, GByteArray *scratch);
+
 gboolean gst_ituning_thumbnail_is_flat (const GstItuningThumbnail *self);
+gboolean gst_ituning_thumbnail_is_black (const GstItuningThumbnail *self);
+gboolean gst_ituning_thumbnail_is_lit (const GstItuningThumbnail *self,
+    const GstItuningThumbnail *before);
 float gst_ituning_thumbnail_change (const GstItuningThumbnail *a,
     const GstItuningThumbnail *b);
 float gst_ituning_thumbnail_distance (const GstItuningThumbnail *a,
