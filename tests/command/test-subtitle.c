@@ -4,6 +4,7 @@
  * model has no tokenizer: its captions are token ids. */
 
 #include <json-glib/json-glib.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -319,11 +320,141 @@ test_codec_keyframes (void)
           4 * GST_SECOND));
 }
 
+/* --- what other programs see -------------------------------------------- */
+
+/* What a program prints; NULL where it is not installed. */
+static char *
+ask (const char *program, const char *arguments, const char *path)
+{
+  g_autofree char *found = g_find_program_in_path (program);
+  g_autofree char *quoted = g_shell_quote (path);
+  g_autofree char *line = g_strdup_printf ("%s %s %s", program, arguments,
+      quoted);
+  char *out = NULL;
+  int status;
+
+  if (found == NULL)
+    return NULL;
+  g_assert_true (g_spawn_command_line_sync (line, &out, NULL, &status, NULL));
+  g_assert_true (g_spawn_check_wait_status (status, NULL));
+  return out;
+}
+
+static void
+test_others_see_the_track (void)
+{
+  static const char *const names[] = { "out.mkv", "out.mp4" };
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *input = make (folder, "in.mp4", &seconds);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree char *output = g_build_filename (folder, names[i], NULL);
+    g_autoptr (Run) run = subtitle (input, output, "--track-language=fi");
+    g_autofree char *probe = NULL, *discovered = NULL;
+
+    assert_works (run);
+    probe = ask ("ffprobe",
+        "-v error -select_streams s -show_entries "
+        "stream=codec_type:stream_tags=language -of csv=p=0",
+        output);
+    discovered = ask ("gst-discoverer-1.0", "", output);
+    if (probe == NULL && discovered == NULL) {
+      g_test_skip ("neither ffprobe nor gst-discoverer-1.0 is installed");
+      return;
+    }
+    if (probe != NULL)
+      g_assert_cmpstr (g_strchomp (probe), ==, "subtitle,fin");
+    if (discovered != NULL)
+      g_assert_nonnull (strstr (discovered, "subtitles #"));
+  }
+}
+
+/* --- interrupted -------------------------------------------------------- */
+
+/* Starts the command and interrupts it after a second, or as soon after that as
+ * the output has @size bytes. A caption every 0.2 s by a wide search makes the
+ * minute of video take far longer. Returns its exit status. */
+static int
+interrupt (const char *input, const char *output, gsize size)
+{
+  g_autofree char *model = find_model ();
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSubprocess) process =
+      g_subprocess_new (G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error,
+          g_getenv ("ITUNING_COMMAND"), "subtitle", "--model", model,
+          "--min-interval", "0.2", "--max-interval", "0.2", "--num-beams", "64",
+          "-o", output, input, NULL);
+
+  g_assert_no_error (error);
+  g_usleep (G_USEC_PER_SEC);
+  for (guint i = 0; size > 0 && i < 6000; i++) { /* a minute at most */
+    g_autofree char *text = NULL;
+    gsize length = 0;
+    if (g_file_get_contents (output, &text, &length, NULL) && length >= size)
+      break;
+    g_usleep (10000);
+  }
+  g_subprocess_send_signal (process, SIGINT);
+  g_assert_true (g_subprocess_wait (process, NULL, NULL));
+  return g_subprocess_get_if_exited (process)
+      ? g_subprocess_get_exit_status (process)
+      : -1;
+}
+
+static void
+test_interrupted_sidecar_has_the_cues_so_far (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *input = make (folder, "in.mp4", &minute);
+  g_autofree char *output = g_build_filename (folder, "out.json", NULL);
+  g_autoptr (GPtrArray) cues = NULL;
+
+  g_assert_cmpint (interrupt (input, output, 20), ==, 130);
+  cues = read_cues (output);
+  g_assert_cmpuint (cues->len, >=, 1);
+  g_assert_true (
+      is_border (&minute, get_time (g_ptr_array_index (cues, 0), "start"), 0));
+}
+
+/* The copy has all of the video. */
+static void
+test_interrupted_copy_is_whole (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *input = make (folder, "in.mp4", &minute);
+  g_autofree char *output = g_build_filename (folder, "out.mkv", NULL);
+  g_autoptr (MediaStream) before = NULL, after = NULL;
+
+  g_assert_cmpint (interrupt (input, output, 0), ==, 130);
+  before = media_read (input, "video", 0);
+  after = media_read (output, "video", 0);
+  g_assert_cmpstr (before->hash, ==, after->hash);
+}
+
+/* The tests need what encodes, decodes and stores their videos. */
+static gboolean
+have_elements (void)
+{
+  static const char *const names[] = { "x264enc", "avdec_h264", "matroskamux",
+    "mp4mux", "h264parse" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GstElementFactory) factory = gst_element_factory_find (names[i]);
+    if (factory == NULL) {
+      g_print ("1..0 # SKIP there is no element %s\n", names[i]);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   gst_init (NULL, NULL);
+  if (!have_elements ())
+    return 0;
   g_test_add_func ("/subtitle/one-minute-of-scenes", test_minute);
   g_test_add_func ("/subtitle/variable-frame-rate", test_variable);
   g_test_add_func ("/subtitle/mkv-that-starts-late", test_late_mkv);
@@ -334,5 +465,10 @@ main (int argc, char **argv)
   g_test_add_func ("/subtitle/codec-keyframes-last-to-the-end",
       test_codec_keyframes);
   g_test_add_func ("/caption/lines-of-cues", test_caption_lines);
+  g_test_add_func ("/subtitle/others-see-the-track", test_others_see_the_track);
+  g_test_add_func ("/subtitle/interrupted-sidecar-has-the-cues-so-far",
+      test_interrupted_sidecar_has_the_cues_so_far);
+  g_test_add_func ("/subtitle/interrupted-copy-is-whole",
+      test_interrupted_copy_is_whole);
   return g_test_run ();
 }
