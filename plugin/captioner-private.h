@@ -16,6 +16,7 @@
  *   captionerevents.c      events and queries
  *   captionerframes.c      sink pad -> sampler -> engine; hold -> source pad
  *   captionerresults.c     engine -> caption, cue, messages -> text pad
+ *   captionerqos.c         what downstream says of late frames
  *
  * Threads: frames and serialized events come on the streaming thread, results
  * on the engine's, properties and flushes on any. @lock is never held while
@@ -46,6 +47,7 @@ struct _GstItuningCaptioner
   GstItuningSampler *sampler; /* owned */
   GstItuningHold hold;
   gboolean live; /* the policy */
+  GstClockTime postponed; /* running time of a keyframe left out; or NONE */
   GstClockTime next_heartbeat;
 
   GMutex lock; /* guards what follows */
@@ -58,6 +60,8 @@ struct _GstItuningCaptioner
   GstSegment segment;
   GstClockTime end; /* of the newest frame, as buffers count */
   GstClockTime newest_running; /* running time of the newest frame */
+  GstClockTime late_until; /* frames up to it come late downstream; or NONE */
+  double proportion; /* of the time that downstream needs, as it says */
   GstItuningCueTrack track;
   GstItuningCaption *current; /* owned: what frames carry; or NULL */
   GstItuningCaption *closed; /* owned: what held frames carry; or NULL */
@@ -88,6 +92,15 @@ void gst_ituning_captioner_on_result (const GstItuningResult *result,
 void gst_ituning_captioner_emit_cue (GstItuningCaptioner *self,
     GstItuningCue *cue, GQueue *messages);
 void gst_ituning_captioner_post (GstItuningCaptioner *self, GQueue *messages);
+
+/* captionerqos.c */
+gboolean gst_ituning_captioner_src_event (GstPad *pad, GstObject *parent,
+    GstEvent *event);
+gboolean gst_ituning_captioner_postpone (GstItuningCaptioner *self,
+    GstClockTime pts, gboolean is_keyframe);
+void gst_ituning_captioner_add_qos (GstItuningCaptioner *self,
+    GQueue *messages, GstClockTime pts, GstClockTimeDiff jitter);
+void gst_ituning_captioner_reset_qos (GstItuningCaptioner *self);
 
 /* captionerevents.c */
 gboolean gst_ituning_captioner_sink_event (GstPad *pad, GstObject *parent,

@@ -72,6 +72,17 @@ open_stream (GstItuningCaptioner *self)
 
 /* --- keyframes ---------------------------------------------------------- */
 
+/* Whether a frame is captioned: a keyframe, or what comes instead of one that
+ * came too late. */
+static gboolean
+is_wanted (GstItuningCaptioner *self, GstItuningReason reason, GstClockTime pts)
+{
+  const gboolean is_keyframe = reason != GST_ITUNING_REASON_NONE;
+
+  return (is_keyframe || GST_CLOCK_TIME_IS_VALID (self->postponed)) &&
+      !gst_ituning_captioner_postpone (self, pts, is_keyframe);
+}
+
 /* Looks at a frame; a keyframe's picture is handed out. */
 static GstItuningJob *
 sample (GstItuningCaptioner *self, GstBuffer *buffer)
@@ -86,7 +97,7 @@ sample (GstItuningCaptioner *self, GstBuffer *buffer)
     return NULL;
   reason = gst_ituning_sampler_push (self->sampler, &frame,
       GST_BUFFER_PTS (buffer), GST_BUFFER_FLAGS (buffer));
-  if (reason != GST_ITUNING_REASON_NONE)
+  if (is_wanted (self, reason, GST_BUFFER_PTS (buffer)))
     job = gst_ituning_pictures_take (&self->pictures, &frame);
   gst_video_frame_unmap (&frame);
   if (job != NULL) {
@@ -267,6 +278,7 @@ gst_ituning_captioner_forget (GstItuningCaptioner *self)
   self->release = FALSE;
   self->waiting = 0;
   self->end = self->newest_running = GST_CLOCK_TIME_NONE;
+  gst_ituning_captioner_reset_qos (self);
   g_mutex_unlock (&self->lock);
 }
 

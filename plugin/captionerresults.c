@@ -173,16 +173,22 @@ take_caption (GstItuningCaptioner *self, const GstItuningResult *result,
 
 /* --- results ------------------------------------------------------------ */
 
+/* With the lock. */
 static void
-count_result (GstItuningCaptioner *self, const GstItuningResult *result)
+count_result (GstItuningCaptioner *self, const GstItuningResult *result,
+    GQueue *messages)
 {
+  const GstItuningJob *job = result->job;
+
   if (result->encode_time > 0)
     gst_ituning_spread_add (&self->stats.encode, result->encode_time);
   if (result->outcome == GST_ITUNING_OUTCOME_SAME)
     self->stats.skipped++;
-  else if (result->outcome == GST_ITUNING_OUTCOME_DROPPED)
+  else if (result->outcome == GST_ITUNING_OUTCOME_DROPPED) {
     self->stats.dropped++;
-  else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)
+    gst_ituning_captioner_add_qos (self, messages, job->pts,
+        (GstClockTimeDiff) measure_age (self, job, 0));
+  } else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)
     self->stats.failed++;
 }
 
@@ -247,7 +253,7 @@ gst_ituning_captioner_on_result (const GstItuningResult *result,
     g_mutex_unlock (&self->lock);
     return;
   }
-  count_result (self, result);
+  count_result (self, result, &messages);
   if (captioned)
     take_caption (self, result, min_confidence, &messages);
   else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)

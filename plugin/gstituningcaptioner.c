@@ -297,6 +297,8 @@ gst_ituning_captioner_request_new_pad (GstElement *element,
   g_mutex_unlock (&self->lock);
   gst_pad_set_query_function (pad,
       GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_query));
+  gst_pad_set_event_function (pad,
+      GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_event));
   gst_pad_set_active (pad, TRUE);
   gst_element_add_pad (element, pad);
   gst_ituning_captioner_start_text (self, GST_ITUNING_TEXT_PAD (pad));
@@ -459,6 +461,8 @@ gst_ituning_captioner_init (GstItuningCaptioner *self)
   GST_PAD_SET_PROXY_SCHEDULING (self->sinkpad);
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_event_function (self->srcpad,
+      GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_event));
   gst_pad_set_query_function (self->srcpad,
       GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_query));
   GST_PAD_SET_PROXY_CAPS (self->srcpad);

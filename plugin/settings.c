@@ -93,7 +93,7 @@ static const Property properties[] = {
   { "drain-timeout", KIND_UINT64, AT (drain_timeout), 0, 0, 5e9, PLAYING,
       "Live, longest wait for the last caption at the end (ns)" },
   { "post-messages", KIND_BOOLEAN, AT (post_messages), 0, 0, TRUE, PLAYING,
-      "Post captions and cues as element messages on the bus" },
+      "Post captions, cues and dropped keyframes as messages on the bus" },
   { "language", KIND_STRING, AT (language), 0, 0, 0, READY,
       "Language code of the captions, for the text pad's tags" },
 };
