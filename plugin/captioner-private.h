@@ -98,8 +98,8 @@ gboolean gst_ituning_captioner_src_event (GstPad *pad, GstObject *parent,
     GstEvent *event);
 gboolean gst_ituning_captioner_postpone (GstItuningCaptioner *self,
     GstClockTime pts, gboolean is_keyframe);
-void gst_ituning_captioner_add_qos (GstItuningCaptioner *self,
-    GQueue *messages, GstClockTime pts, GstClockTimeDiff jitter);
+void gst_ituning_captioner_add_qos (GstItuningCaptioner *self, GQueue *messages,
+    GstClockTime pts, GstClockTimeDiff jitter);
 void gst_ituning_captioner_reset_qos (GstItuningCaptioner *self);
 
 /* captionerevents.c */

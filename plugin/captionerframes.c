@@ -13,9 +13,39 @@
 
 /* --- settings ----------------------------------------------------------- */
 
+/* Captions end with the newest frame; what is at work is not wanted. */
+static void
+turn_off (GstItuningCaptioner *self)
+{
+  gst_ituning_captioner_finish_cue (self);
+  gst_ituning_sampler_reset (self->sampler);
+  g_mutex_lock (&self->lock);
+  self->epoch++;
+  g_clear_pointer (&self->current, gst_ituning_caption_unref);
+  self->postponed = GST_CLOCK_TIME_NONE;
+  if (self->stream != NULL && !self->flushing) {
+    gst_ituning_stream_flush (self->stream);
+    gst_ituning_stream_resume (self->stream);
+  }
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+switch_captions (GstItuningCaptioner *self)
+{
+  if (!self->now.enabled)
+    turn_off (self);
+  else if (self->engine == NULL)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("Captions stay off, for want of a model."),
+        ("there was none to load when the element started with captions off"));
+}
+
 static void
 read_settings (GstItuningCaptioner *self)
 {
+  const gboolean was_enabled = self->now.enabled;
+
   if (!g_atomic_int_compare_and_exchange (&self->settings_changed, TRUE, FALSE))
     return;
   gst_ituning_settings_clear (&self->now);
@@ -25,9 +55,12 @@ read_settings (GstItuningCaptioner *self)
   g_object_set (self->sampler, "keyframes", self->now.keyframes, "min-interval",
       self->now.min_interval, "max-interval", self->now.max_interval,
       "scene-threshold", self->now.scene_threshold, NULL);
-  gst_ituning_stream_set_options (self->stream, &self->now.generate,
-      self->now.similarity_threshold,
-      self->live ? self->now.max_age : GST_CLOCK_TIME_NONE);
+  if (self->stream != NULL)
+    gst_ituning_stream_set_options (self->stream, &self->now.generate,
+        self->now.similarity_threshold,
+        self->live ? self->now.max_age : GST_CLOCK_TIME_NONE);
+  if (self->now.enabled != was_enabled)
+    switch_captions (self);
 }
 
 static gboolean
@@ -371,19 +404,20 @@ GstFlowReturn
 gst_ituning_captioner_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstItuningCaptioner *self = GST_ITUNING_CAPTIONER (parent);
-  GstItuningJob *job;
+  GstItuningJob *job = NULL;
   gboolean flushing;
 
   if (GST_VIDEO_INFO_FORMAT (&self->info) == GST_VIDEO_FORMAT_UNKNOWN) {
     gst_buffer_unref (buffer);
     return GST_FLOW_NOT_NEGOTIATED;
   }
-  if (self->stream == NULL)
+  if (self->stream == NULL && self->engine != NULL)
     open_stream (self);
   read_settings (self);
   if (self->segment.format != GST_FORMAT_TIME)
     return push_buffer (self, buffer, NULL);
-  job = sample (self, buffer);
+  if (self->now.enabled && self->stream != NULL)
+    job = sample (self, buffer);
   if (job != NULL)
     submit (self, job);
   note_frame (self, buffer);

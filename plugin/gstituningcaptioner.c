@@ -108,10 +108,27 @@ load (gpointer captioner)
   return NULL;
 }
 
+/* Whoever starts with captions off need not name a model. */
+static gboolean
+needs_model (GstItuningCaptioner *self)
+{
+  const GstItuningModelSpec *spec = &self->settings.spec;
+  gboolean needs;
+
+  GST_OBJECT_LOCK (self);
+  needs = self->settings.enabled || spec->model != NULL ||
+      spec->vision != NULL || spec->language != NULL || spec->adapter != NULL;
+  GST_OBJECT_UNLOCK (self);
+  return needs;
+}
+
 static void
 start_loading (GstItuningCaptioner *self)
 {
-  self->loader = g_thread_new ("ituning-load", load, self);
+  const gboolean done = self->engine != NULL || self->load_error != NULL;
+
+  if (self->loader == NULL && !done && needs_model (self))
+    self->loader = g_thread_new ("ituning-load", load, self);
 }
 
 static void
@@ -121,11 +138,15 @@ wait_for_loader (GstItuningCaptioner *self)
     g_thread_join (g_steal_pointer (&self->loader));
 }
 
-/* The model can be captioned with, or an error is on the bus. */
+/* The model, where one is needed, can be captioned with; or an error is on the
+ * bus. */
 static gboolean
 check_model (GstItuningCaptioner *self)
 {
+  start_loading (self); /* captions may have been switched on since */
   wait_for_loader (self);
+  if (self->engine == NULL && self->load_error == NULL)
+    return TRUE;
   if (self->engine == NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
         ("Could not load the caption model."),

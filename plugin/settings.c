@@ -42,6 +42,8 @@ static const Property properties[] = {
       "Folder of the I-Tuning adapter, instead of the model's" },
   { "threads", KIND_UINT, AT (spec.threads), 0, 256, 0, READY,
       "Threads that inference works with (0 = one per processor)" },
+  { "enabled", KIND_BOOLEAN, AT (enabled), 0, 0, TRUE, PLAYING,
+      "Write captions; else the video only passes, and no model is needed" },
   { "num-beams", KIND_UINT, AT (generate.num_beams), 1, 64, 1, PLAYING,
       "Beams of the search (1 = greedy search)" },
   { "max-new-tokens", KIND_UINT, AT (generate.max_new_tokens), 1, 1024, 30,

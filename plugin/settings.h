@@ -7,6 +7,7 @@
 typedef struct
 {
   GstItuningModelSpec spec; /* owned strings */
+  gboolean enabled;
   ItuningGenerateOptions generate;
   int keyframes; /* GstItuningKeyframes */
   GstClockTime min_interval, max_interval;

@@ -383,6 +383,79 @@ test_latency_is_upstreams (void)
   gst_harness_teardown (harness);
 }
 
+/* --- off ---------------------------------------------------------------- */
+
+/* Pushes a frame; returns whether it came out with a caption. */
+static gboolean
+has_caption (GstHarness *harness, GstClockTime pts)
+{
+  GstBuffer *buffer = gst_harness_push_and_pull (harness,
+      make_frame (harness, pts, 160 * 120 * 3 / 2));
+  const gboolean has = gst_buffer_get_ituning_caption_meta (buffer) != NULL;
+
+  g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, pts);
+  gst_buffer_unref (buffer);
+  return has;
+}
+
+static void
+test_captions_are_switched_off_and_on (void)
+{
+  GstHarness *harness = make_harness ();
+  GstBus *bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+  guint64 end;
+
+  gst_element_set_bus (harness->element, bus);
+  gst_harness_set_live (harness, FALSE);
+  gst_harness_set_src_caps_str (harness, VIDEO);
+  g_assert_true (has_caption (harness, 0));
+  g_assert_true (has_caption (harness, 40 * GST_MSECOND));
+  g_object_set (harness->element, "enabled", FALSE, NULL);
+  g_assert_false (has_caption (harness, 80 * GST_MSECOND));
+  g_assert_false (has_caption (harness, 11 * GST_SECOND));
+  while (message == NULL || !gst_message_has_name (message, "ituning-cue")) {
+    g_clear_pointer (&message, gst_message_unref);
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
+    g_assert_nonnull (message);
+  }
+  gst_structure_get_uint64 (gst_message_get_structure (message), "end", &end);
+  g_assert_cmpuint (end, ==, 80 * GST_MSECOND);
+  g_object_set (harness->element, "enabled", TRUE, NULL);
+  g_assert_true (has_caption (harness, 11040 * GST_MSECOND));
+  gst_element_set_bus (harness->element, NULL);
+  gst_object_unref (bus);
+  gst_harness_teardown (harness);
+}
+
+/* Without a model the video passes, and captions stay off. */
+static void
+test_captions_that_start_off_need_no_model (void)
+{
+  GstElement *element = gst_element_factory_make ("ituningcaptioner", NULL);
+  GstHarness *harness;
+  GstBus *bus = gst_bus_new ();
+  g_autoptr (GstMessage) message = NULL;
+
+  g_object_set (element, "enabled", FALSE, NULL);
+  gst_element_set_bus (element, bus);
+  harness = gst_harness_new_with_element (element, "sink", "src");
+  gst_harness_set_src_caps_str (harness, VIDEO);
+  g_assert_false (has_caption (harness, 0));
+  g_object_set (element, "enabled", TRUE, NULL);
+  g_assert_false (has_caption (harness, 40 * GST_MSECOND));
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+  g_assert_nonnull (message);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_READY), ==,
+      GST_STATE_CHANGE_SUCCESS);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_element_set_bus (element, NULL);
+  gst_harness_teardown (harness);
+  gst_object_unref (element);
+  gst_object_unref (bus);
+}
+
 /* --- text pad ----------------------------------------------------------- */
 
 static void
@@ -479,5 +552,9 @@ main (int argc, char **argv)
       test_text_stream_is_sparse);
   g_test_add_func ("/captioner/live-video-is-never-held-up",
       test_live_video_is_never_held_up);
+  g_test_add_func ("/captioner/captions-are-switched-off-and-on",
+      test_captions_are_switched_off_and_on);
+  g_test_add_func ("/captioner/captions-that-start-off-need-no-model",
+      test_captions_that_start_off_need_no_model);
   return g_test_run ();
 }
