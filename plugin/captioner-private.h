@@ -49,6 +49,7 @@ struct _GstItuningCaptioner
   gboolean live; /* the policy */
   GstClockTime postponed; /* running time of a keyframe left out; or NONE */
   GstClockTime next_heartbeat;
+  GstClockTime text_until; /* end of the live text sent so far; or NONE */
 
   GMutex lock; /* guards what follows */
   GCond answered;
@@ -89,6 +90,8 @@ void gst_ituning_captioner_forget (GstItuningCaptioner *self);
 /* captionerresults.c */
 void gst_ituning_captioner_on_result (const GstItuningResult *result,
     gpointer captioner);
+void gst_ituning_captioner_set_current (GstItuningCaptioner *self,
+    GstItuningCaption *caption);
 void gst_ituning_captioner_emit_cue (GstItuningCaptioner *self,
     GstItuningCue *cue, GQueue *messages);
 void gst_ituning_captioner_post (GstItuningCaptioner *self, GQueue *messages);

@@ -136,7 +136,7 @@ on_segment (GstItuningCaptioner *self, GstEvent *event)
 
   gst_ituning_captioner_finish_cue (self);
   gst_ituning_sampler_reset (self->sampler);
-  self->next_heartbeat = GST_CLOCK_TIME_NONE;
+  self->next_heartbeat = self->text_until = GST_CLOCK_TIME_NONE;
   g_mutex_lock (&self->lock);
   self->epoch++;
   gst_event_copy_segment (event, &self->segment);

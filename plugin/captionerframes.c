@@ -223,6 +223,8 @@ end_cue (GstItuningCaptioner *self, GstClockTime at, gboolean again)
             &cue);
   if (ended)
     gst_ituning_captioner_emit_cue (self, &cue, &messages);
+  if (ended && again)
+    gst_ituning_captioner_set_current (self, self->current);
   g_mutex_unlock (&self->lock);
   gst_ituning_captioner_post (self, &messages);
 }
@@ -252,6 +254,36 @@ must_hold (GstItuningCaptioner *self)
   return hold;
 }
 
+/* Live, text can go out while it is shown. When that will end is not known, so
+ * it goes in pieces, each from where the one before ends and sent with the last
+ * frame of that; with the lock. */
+static void
+send_live_text (GstItuningCaptioner *self, GstClockTime pts,
+    const GstItuningCaption *caption)
+{
+  const GstClockTime duration = self->now.live_cue_duration;
+  GstClockTime start = pts;
+
+  if (!self->live || duration == 0 || self->text == NULL || caption == NULL)
+    return;
+  if (GST_CLOCK_TIME_IS_VALID (self->text_until) && self->text_until > pts) {
+    if (self->end < self->text_until)
+      return;
+    start = self->text_until;
+  }
+  gst_ituning_text_pad_push_cue (self->text, caption->text, start, duration);
+  self->text_until = start + duration;
+}
+
+/* Whether nothing is shown at @pts, as far as the text pad's receiver knows;
+ * with the lock. */
+static gboolean
+is_silent (const GstItuningCaptioner *self, GstClockTime pts)
+{
+  return self->track.open == NULL &&
+      (!GST_CLOCK_TIME_IS_VALID (self->text_until) || pts >= self->text_until);
+}
+
 /* Before a frame goes on, the text pad is told that time has come to it. */
 static void
 tell_time (GstItuningCaptioner *self, GstClockTime pts)
@@ -265,7 +297,7 @@ tell_time (GstItuningCaptioner *self, GstClockTime pts)
     return;
   self->next_heartbeat = pts + interval;
   g_mutex_lock (&self->lock);
-  if (self->text != NULL && heartbeat > 0 && self->track.open == NULL)
+  if (self->text != NULL && heartbeat > 0 && is_silent (self, pts))
     gst_ituning_text_pad_push_cue (self->text, "", pts,
         GST_ITUNING_HEARTBEAT_DURATION);
   else if (self->text != NULL)
@@ -303,7 +335,7 @@ gst_ituning_captioner_forget (GstItuningCaptioner *self)
 {
   gst_ituning_hold_clear (&self->hold);
   gst_ituning_sampler_reset (self->sampler);
-  self->next_heartbeat = GST_CLOCK_TIME_NONE;
+  self->next_heartbeat = self->text_until = GST_CLOCK_TIME_NONE;
   g_mutex_lock (&self->lock);
   gst_ituning_cue_track_clear (&self->track);
   g_clear_pointer (&self->current, gst_ituning_caption_unref);
@@ -384,11 +416,13 @@ pass_on (GstItuningCaptioner *self, GstBuffer *buffer)
     return GST_FLOW_OK;
   }
   flow = release_held (self);
-  tell_time (self, GST_BUFFER_PTS (buffer));
   g_mutex_lock (&self->lock);
   if (self->current != NULL)
     caption = gst_ituning_caption_ref (self->current);
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    send_live_text (self, GST_BUFFER_PTS (buffer), caption);
   g_mutex_unlock (&self->lock);
+  tell_time (self, GST_BUFFER_PTS (buffer));
   if (flow == GST_FLOW_OK)
     return push_buffer (self, buffer, caption);
   gst_buffer_unref (buffer);

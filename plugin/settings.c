@@ -80,6 +80,9 @@ static const Property properties[] = {
       "Less confident captions are not shown" },
   { "max-cue-duration", KIND_UINT64, AT (max_cue_duration), 1e6, 0, 10e9,
       PLAYING, "Longest cue on the text pad (ns)" },
+  { "live-cue-duration", KIND_UINT64, AT (live_cue_duration), 0, 0, 0, PLAYING,
+      "Live, send text while it is shown, in cues of this length, one after "
+      "the other (ns, 0 = each cue once, when it is over)" },
   { "max-held-time", KIND_UINT64, AT (max_held_time), 0, 0, 10e9, PLAYING,
       "In a file, hold back as much video as this so that each cue goes out "
       "before its video (ns, 0 = hold nothing)" },

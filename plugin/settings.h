@@ -15,6 +15,7 @@ typedef struct
   double similarity_threshold;
   double min_confidence;
   GstClockTime max_cue_duration;
+  GstClockTime live_cue_duration;
   GstClockTime max_held_time;
   guint max_held_bytes;
   GstClockTime text_heartbeat;
