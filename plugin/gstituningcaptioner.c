@@ -88,6 +88,7 @@ load (gpointer captioner)
   GstItuningSettings settings = { 0 };
   ItuningModel *model = NULL;
 
+  gst_ituning_yield_to_video (); /* for the model's threads */
   copy_spec (self, &settings);
   post_progress (self, GST_PROGRESS_TYPE_START, "Loading the caption model");
   self->engine = gst_ituning_engines_open (engines, &settings.spec, &model,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <gst/check/gstharness.h>
 
@@ -69,6 +70,16 @@ read_memory (void)
   return (gsize) pages * 4096;
 }
 
+/* Those of the model leave the processors to those of the video. */
+static void
+check_priority (const char *thread, const char *name)
+{
+  const id_t id = (id_t) g_ascii_strtoull (thread, NULL, 10);
+
+  if (g_str_has_prefix (name, "ituning-"))
+    g_assert_cmpint (getpriority (PRIO_PROCESS, id), >=, 10);
+}
+
 static guint
 count_engines (void)
 {
@@ -81,8 +92,10 @@ count_engines (void)
     g_autofree char *path = g_build_filename ("/proc/self/task", task, "comm",
         NULL);
     g_autofree char *name = NULL;
-    if (g_file_get_contents (path, &name, NULL, NULL))
-      n += g_str_equal (g_strchomp (name), "ituning-engine");
+    if (!g_file_get_contents (path, &name, NULL, NULL))
+      continue; /* it has just ended */
+    check_priority (task, g_strchomp (name));
+    n += g_str_equal (name, "ituning-engine");
   }
   return n;
 }
@@ -313,7 +326,7 @@ static void
 test_streams_share_an_engine (void)
 {
   const guint64 n_frames = (guint64) get_seconds () * FPS;
-  const gsize one = play_streams (1, 2 * FPS);
+  const gsize one = play_streams (1, (guint64) 2 * FPS);
   const gsize four = play_streams (N_STREAMS, n_frames);
 
   /* A copy for each would be three more. */
