@@ -4,6 +4,7 @@
 #include <gst/gst.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "gst/tools/json.h"
 #include "gst/tools/source.h"
@@ -13,15 +14,20 @@
  * and through `ituningcaptioner`. The source writes each frame anew, as every
  * decoder and camera does at the least, by copying it from one of a few that
  * were drawn before. It pushes them on one thread, through the element into a
- * sink that drops them, so nothing but that is timed. The ways take turns, and
- * each is compared to the identity of its own turn, so that what else the
- * machine does falls on all of them. */
+ * sink that drops them. What is timed is the processor's time for that thread,
+ * which is what it takes on a machine that does nothing else. The ways take
+ * turns, and each is compared to the identity of its own turn. */
 
 #define WIDTH 1920
 #define HEIGHT 1080
 #define FRAME_SIZE ((gsize) WIDTH * HEIGHT * 3 / 2)
 #define FRAME_DURATION (GST_SECOND / 60)
-#define N_FRAMES 600
+/* A turn is short, so that what else the machine does falls on all ways alike,
+ * and a run is so many turns. Its first frames, which find the caches as the way
+ * before left them, are not timed. */
+#define N_FRAMES 50
+#define N_UNTIMED 10
+#define N_TURNS 20
 #define N_DRAWN 4
 #define N_BUFFERS 4 /* in use at once */
 
@@ -47,8 +53,14 @@ typedef struct
   guint8 *drawn[N_DRAWN]; /* owned: pictures */
   GstBufferPool *pool; /* owned: their copies */
   const char *model; /* borrowed; or NULL */
-  guint n_runs;
-  double *ms[N_WAYS]; /* owned: [n_runs] of a frame; NULL for ways not taken */
+  guint n_turns;
+  struct
+  {
+    GstElement *pipeline; /* owned; NULL for a way that is not taken */
+    GstPad *pad; /* owned: where frames are pushed */
+    guint n_frames; /* that were */
+    double *ms; /* owned: [n_turns] of a frame */
+  } ways[N_WAYS];
 } Bench;
 
 /* --- frames ------------------------------------------------------------- */
@@ -84,8 +96,9 @@ prepare (Bench *self)
 }
 
 static GstFlowReturn
-push_frame (Bench *self, GstPad *pad, guint frame)
+push_frame (Bench *self, gsize way)
 {
+  const guint frame = self->ways[way].n_frames++;
   GstBuffer *buffer;
   GstFlowReturn flow = gst_buffer_pool_acquire_buffer (self->pool, &buffer,
       NULL);
@@ -95,10 +108,10 @@ push_frame (Bench *self, GstPad *pad, guint frame)
   gst_buffer_fill (buffer, 0, self->drawn[frame % N_DRAWN], FRAME_SIZE);
   GST_BUFFER_PTS (buffer) = frame * FRAME_DURATION;
   GST_BUFFER_DURATION (buffer) = FRAME_DURATION;
-  return gst_pad_push (pad, buffer);
+  return gst_pad_push (self->ways[way].pad, buffer);
 }
 
-/* --- a run -------------------------------------------------------------- */
+/* --- pipelines ---------------------------------------------------------- */
 
 /* What the element said is wrong: of a model, its file and the cause. */
 static gboolean
@@ -135,70 +148,84 @@ start_stream (GstPad *pad)
   gst_pad_push_event (pad, gst_event_new_segment (&segment));
 }
 
-/* The first frame, which may be captioned, is not timed. */
-static gboolean
-push_frames (Bench *self, GstPad *pad, double *ms, GCancellable *cancellable)
+static GstElement *
+launch (const char *element, GError **error)
 {
-  gint64 start = 0;
+  g_autofree char *line =
+      g_strdup_printf ("%s ! fakesink sync=false async=false", element);
+  g_autoptr (GError) reason = NULL;
+  GstElement *pipeline = gst_parse_launch_full (line, NULL,
+      GST_PARSE_FLAG_FATAL_ERRORS, &reason);
 
-  for (guint frame = 0; frame <= N_FRAMES; frame++) {
-    if (g_cancellable_is_cancelled (cancellable) ||
-        push_frame (self, pad, frame) != GST_FLOW_OK)
-      return FALSE;
-    if (frame == 0)
-      start = g_get_monotonic_time ();
-  }
-  *ms = (double) (g_get_monotonic_time () - start) / 1e3 / N_FRAMES;
-  return TRUE;
+  if (pipeline == NULL)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_UNSUPPORTED,
+        "%s (GST_PLUGIN_PATH may name the folder of the plugin)",
+        reason->message);
+  return pipeline;
 }
 
+/* The first frame, which may be captioned, is not timed. */
 static gboolean
-run_pipeline (Bench *self, GstElement *pipeline, gsize way, double *ms,
-    GCancellable *cancellable, GError **error)
+open_way (Bench *self, gsize way, GError **error)
 {
-  g_autoptr (GstElement) element = gst_bin_get_by_name (GST_BIN (pipeline),
-      "e");
-  g_autoptr (GstPad) sink = gst_element_get_static_pad (element, "sink");
-  g_autoptr (GstPad) pad = gst_object_ref_sink (
-      gst_pad_new ("src", GST_PAD_SRC));
-  gboolean done;
+  GstElement *pipeline = launch (ways[way].element, error);
+  g_autoptr (GstElement) element = NULL;
+  g_autoptr (GstPad) sink = NULL;
+  GstPad *pad;
 
+  if (pipeline == NULL)
+    return FALSE;
+  element = gst_bin_get_by_name (GST_BIN (pipeline), "e");
+  sink = gst_element_get_static_pad (element, "sink");
+  pad = gst_object_ref_sink (gst_pad_new ("src", GST_PAD_SRC));
+  self->ways[way].pipeline = pipeline;
+  self->ways[way].pad = pad;
   if (ways[way].needs_model)
     g_object_set (element, "model", self->model, NULL);
   gst_pad_set_active (pad, TRUE);
   /* The pad has no parent, so there is no hierarchy to check. */
   gst_pad_link_full (pad, sink, GST_PAD_LINK_CHECK_NOTHING);
-  done = gst_element_set_state (pipeline, GST_STATE_PLAYING) !=
-      GST_STATE_CHANGE_FAILURE;
-  if (done) {
-    start_stream (pad);
-    done = push_frames (self, pad, ms, cancellable);
-  }
-  if (!done && !g_cancellable_set_error_if_cancelled (cancellable, error))
-    fail (pipeline, error);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_pad_unlink (pad, sink);
-  return done;
+  if (gst_element_set_state (pipeline, GST_STATE_PLAYING) ==
+      GST_STATE_CHANGE_FAILURE)
+    return fail (pipeline, error);
+  start_stream (pad);
+  return push_frame (self, way) == GST_FLOW_OK || fail (pipeline, error);
+}
+
+static void
+close_way (Bench *self, gsize way)
+{
+  if (self->ways[way].pipeline == NULL)
+    return;
+  gst_element_set_state (self->ways[way].pipeline, GST_STATE_NULL);
+  gst_object_unref (self->ways[way].pipeline);
+  gst_object_unref (self->ways[way].pad);
+}
+
+/* --- turns -------------------------------------------------------------- */
+
+static double
+read_thread_ms (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time);
+  return (double) time.tv_sec * 1e3 + (double) time.tv_nsec / 1e6;
 }
 
 static gboolean
-run_way (Bench *self, gsize way, double *ms, GCancellable *cancellable,
-    GError **error)
+take_turn (Bench *self, gsize way, double *ms, GError **error)
 {
-  g_autofree char *line =
-      g_strdup_printf ("%s ! fakesink sync=false async=false",
-          ways[way].element);
-  g_autoptr (GError) reason = NULL;
-  g_autoptr (GstElement) pipeline = gst_parse_launch_full (line, NULL,
-      GST_PARSE_FLAG_FATAL_ERRORS, &reason);
+  double start = 0.0;
 
-  if (pipeline == NULL) {
-    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_UNSUPPORTED,
-        "%s (GST_PLUGIN_PATH may name the folder of the plugin)",
-        reason->message);
-    return FALSE;
+  for (guint frame = 0; frame < N_UNTIMED + N_FRAMES; frame++) {
+    if (frame == N_UNTIMED)
+      start = read_thread_ms ();
+    if (push_frame (self, way) != GST_FLOW_OK)
+      return fail (self->ways[way].pipeline, error);
   }
-  return run_pipeline (self, pipeline, way, ms, cancellable, error);
+  *ms = (read_thread_ms () - start) / N_FRAMES;
+  return TRUE;
 }
 
 static gboolean
@@ -213,15 +240,18 @@ measure (Bench *self, GCancellable *cancellable, GError **error)
 {
   double ms = 0.0;
 
-  for (guint run = 0; run <= self->n_runs; run++)
+  for (guint turn = 0; turn <= self->n_turns; turn++) {
+    if (g_cancellable_set_error_if_cancelled (cancellable, error))
+      return FALSE;
     for (gsize way = 0; way < N_WAYS; way++) {
       if (!is_taken (self, way))
         continue;
-      if (!run_way (self, way, &ms, cancellable, error))
+      if (!take_turn (self, way, &ms, error))
         return FALSE;
-      if (run > 0)
-        self->ms[way][run - 1] = ms;
+      if (turn > 0)
+        self->ways[way].ms[turn - 1] = ms;
     }
+  }
   return TRUE;
 }
 
@@ -252,15 +282,15 @@ find_median (double *values, gsize n)
 static Result
 summarise (const Bench *self, gsize way)
 {
-  const gsize n = self->n_runs;
+  const gsize n = self->n_turns;
   g_autofree double *fps = g_new (double, n), *ratios = g_new (double, n);
   g_autofree double *added = g_new (double, n);
 
-  for (gsize run = 0; run < n; run++) {
-    const double ms = self->ms[way][run], plain = self->ms[0][run];
-    fps[run] = 1e3 / ms;
-    ratios[run] = plain / ms;
-    added[run] = (ms - plain) * 1e3;
+  for (gsize turn = 0; turn < n; turn++) {
+    const double ms = self->ways[way].ms[turn], plain = self->ways[0].ms[turn];
+    fps[turn] = 1e3 / ms;
+    ratios[turn] = plain / ms;
+    added[turn] = (ms - plain) * 1e3;
   }
   return (Result){ .fps = find_median (fps, n),
     .ratio = find_median (ratios, n),
@@ -273,7 +303,7 @@ append_text (GString *text, const Bench *self)
   g_string_append_printf (text,
       "%dx%d I420, each frame copied anew: %d frames at a time, %u turns after "
       "one to warm up\n\n%22s%12s%14s%18s\n",
-      WIDTH, HEIGHT, N_FRAMES, self->n_runs, "", "frames/s", "of identity",
+      WIDTH, HEIGHT, N_FRAMES, self->n_turns, "", "frames/s", "of identity",
       "us more a frame");
   for (gsize way = 0; way < N_WAYS; way++) {
     const Result result = is_taken (self, way) ? summarise (self, way)
@@ -288,8 +318,8 @@ static void
 append_json (GString *json, const Bench *self)
 {
   g_string_append_printf (json,
-      "{\"width\": %d, \"height\": %d, \"frames\": %d, \"runs\": %u", WIDTH,
-      HEIGHT, N_FRAMES, self->n_runs);
+      "{\"width\": %d, \"height\": %d, \"frames\": %d, \"turns\": %u", WIDTH,
+      HEIGHT, N_FRAMES, self->n_turns);
   for (gsize way = 0; way < N_WAYS; way++) {
     Result result;
     if (!is_taken (self, way))
@@ -310,11 +340,11 @@ append_json (GString *json, const Bench *self)
  * tool_elements_bench:
  * @model: (nullable): also times the captioner while it looks for scenes, which
  *   takes a model
- * @n_runs: turns, at least 1
+ * @n_runs: runs, at least 1; each is some turns of every way
  * @json: whether to write one JSON object
  * @output: where to
  *
- * Times raw video through `identity` and through `ituningcaptioner`.
+ * Times the processor with raw video through `identity` and through `ituningcaptioner`.
  *
  * Returns: FALSE with any %ITUNING_ERROR, or when cancelled
  */
@@ -322,25 +352,29 @@ gboolean
 tool_elements_bench (const char *model, guint n_runs, gboolean json,
     ToolOutput *output, GCancellable *cancellable, GError **error)
 {
-  Bench bench = { .model = model, .n_runs = n_runs };
+  Bench bench = { .model = model, .n_turns = n_runs * N_TURNS };
   g_autoptr (GString) text = g_string_new (NULL);
-  gboolean done;
+  gboolean done = TRUE;
 
   if (!tool_source_init (error))
     return FALSE;
-  for (gsize way = 0; way < N_WAYS; way++)
-    bench.ms[way] = g_new0 (double, n_runs);
   prepare (&bench);
-  done = measure (&bench, cancellable, error);
+  for (gsize way = 0; way < N_WAYS && done; way++) {
+    bench.ways[way].ms = g_new0 (double, bench.n_turns);
+    done = !is_taken (&bench, way) || open_way (&bench, way, error);
+  }
+  done = done && measure (&bench, cancellable, error);
   if (done) {
     (json ? append_json : append_text) (text, &bench);
     done = tool_output_write (output, text->str, text->len, error);
   }
+  for (gsize way = 0; way < N_WAYS; way++)
+    close_way (&bench, way);
   gst_buffer_pool_set_active (bench.pool, FALSE);
   gst_object_unref (bench.pool);
   for (guint i = 0; i < N_DRAWN; i++)
     g_free (bench.drawn[i]);
   for (gsize way = 0; way < N_WAYS; way++)
-    g_free (bench.ms[way]);
+    g_free (bench.ways[way].ms);
   return done;
 }

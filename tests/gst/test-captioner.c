@@ -524,7 +524,9 @@ test_live_video_is_never_held_up (void)
   g_assert_cmpuint (frames, ==, 60);
   g_assert_cmpuint (keyframes, ==, 60);
   g_assert_cmpuint (captions, >, 0);
-  g_assert_cmpuint (captions + dropped, ==, keyframes);
+  /* The video's end does not wait for one at work and one in the queue. */
+  g_assert_cmpuint (captions + dropped, <=, keyframes);
+  g_assert_cmpuint (captions + dropped + 2, >=, keyframes);
 }
 
 int
