@@ -123,12 +123,12 @@ needs_model (GstItuningCaptioner *self)
   return needs;
 }
 
+/* Unless it loads, or has loaded, already. */
 static void
 start_loading (GstItuningCaptioner *self)
 {
-  const gboolean done = self->engine != NULL || self->load_error != NULL;
-
-  if (self->loader == NULL && !done && needs_model (self))
+  if (self->loader == NULL && self->engine == NULL &&
+      self->load_error == NULL && needs_model (self))
     self->loader = g_thread_new ("ituning-load", load, self);
 }
 
