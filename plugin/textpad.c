@@ -139,22 +139,42 @@ may_go (GstItuningTextPad *self, GstMiniObject *item)
   return self->started && (self->has_segment || !data);
 }
 
+/* With the lock. */
 static void
 enqueue (GstItuningTextPad *self, GstMiniObject *item)
 {
-  g_mutex_lock (&self->lock);
   if (self->flushing || !may_go (self, item)) {
     gst_mini_object_unref (item);
   } else {
     g_queue_push_tail (&self->items, item);
     g_cond_signal (&self->cond);
   }
+}
+
+/**
+ * gst_ituning_text_pad_start:
+ * @stream_start: (transfer full)
+ * @caps: (transfer full)
+ * @tag: (transfer full): its first events
+ *
+ * Begins a stream. The events stay together: the video's thread may have the
+ * next one ready.
+ */
+void
+gst_ituning_text_pad_start (GstItuningTextPad *self, GstEvent *stream_start,
+    GstEvent *caps, GstEvent *tag)
+{
+  g_mutex_lock (&self->lock);
+  self->started = !self->flushing;
+  enqueue (self, GST_MINI_OBJECT_CAST (stream_start));
+  enqueue (self, GST_MINI_OBJECT_CAST (caps));
+  enqueue (self, GST_MINI_OBJECT_CAST (tag));
   g_mutex_unlock (&self->lock);
 }
 
 /**
  * gst_ituning_text_pad_push_event:
- * @event: (transfer full): a serialized event
+ * @event: (transfer full): a serialized event, not a stream's first
  *
  * Queues an event behind what waits already.
  */
@@ -165,10 +185,9 @@ gst_ituning_text_pad_push_event (GstItuningTextPad *self, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
     self->position = GST_CLOCK_TIME_NONE;
     self->has_segment = !self->flushing;
-  } else if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
-    self->started = !self->flushing;
-  g_mutex_unlock (&self->lock);
+  }
   enqueue (self, GST_MINI_OBJECT_CAST (event));
+  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -187,17 +206,16 @@ gst_ituning_text_pad_is_started (GstItuningTextPad *self)
   return started;
 }
 
-/* Told that there is nothing before @pts any more; FALSE if that is known. */
+/* Told that there is nothing before @pts any more; FALSE if that is known. With
+ * the lock. */
 static gboolean
 advance (GstItuningTextPad *self, GstClockTime pts)
 {
-  gboolean ahead;
+  const gboolean ahead = !GST_CLOCK_TIME_IS_VALID (self->position) ||
+      pts > self->position;
 
-  g_mutex_lock (&self->lock);
-  ahead = !GST_CLOCK_TIME_IS_VALID (self->position) || pts > self->position;
   if (ahead)
     self->position = pts;
-  g_mutex_unlock (&self->lock);
   return ahead;
 }
 
@@ -221,8 +239,10 @@ gst_ituning_text_pad_push_cue (GstItuningTextPad *self, const char *text,
   gst_buffer_set_size (buffer, (gssize) size);
   GST_BUFFER_PTS (buffer) = pts;
   GST_BUFFER_DURATION (buffer) = duration;
+  g_mutex_lock (&self->lock);
   advance (self, pts);
   enqueue (self, GST_MINI_OBJECT_CAST (buffer));
+  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -235,18 +255,18 @@ gst_ituning_text_pad_push_cue (GstItuningTextPad *self, const char *text,
 void
 gst_ituning_text_pad_push_gap (GstItuningTextPad *self, GstClockTime pts)
 {
-  GstEvent *gap, *last;
+  GstMiniObject *last;
 
-  if (!advance (self, pts))
-    return;
-  gap = gst_event_new_gap (pts, GST_CLOCK_TIME_NONE);
   g_mutex_lock (&self->lock);
-  last = g_queue_peek_tail (&self->items);
-  if (last != NULL && GST_IS_EVENT (last) &&
-      GST_EVENT_TYPE (last) == GST_EVENT_GAP)
-    gst_event_unref (g_queue_pop_tail (&self->items));
+  if (advance (self, pts)) {
+    last = g_queue_peek_tail (&self->items);
+    if (last != NULL && GST_IS_EVENT (last) &&
+        GST_EVENT_TYPE (last) == GST_EVENT_GAP)
+      gst_mini_object_unref (g_queue_pop_tail (&self->items));
+    enqueue (self,
+        GST_MINI_OBJECT_CAST (gst_event_new_gap (pts, GST_CLOCK_TIME_NONE)));
+  }
   g_mutex_unlock (&self->lock);
-  enqueue (self, GST_MINI_OBJECT_CAST (gap));
 }
 
 /**
