@@ -14,6 +14,7 @@ struct _GstItuningTextPad
   gboolean started; /* a stream-start was queued */
   gboolean has_segment; /* and a segment, since the last flush */
   GstClockTime position; /* up to where the receiver knows all */
+  GstPad *receiver; /* owned reference: who has what is pushed now; or NULL */
 };
 
 G_DEFINE_TYPE (GstItuningTextPad, gst_ituning_text_pad, GST_TYPE_PAD)
@@ -31,6 +32,18 @@ wait_for_item (GstItuningTextPad *self)
   item = self->flushing ? NULL : g_queue_pop_head (&self->items);
   g_mutex_unlock (&self->lock);
   return item;
+}
+
+static void
+set_receiver (GstItuningTextPad *self, GstPad *receiver)
+{
+  GstPad *old;
+
+  g_mutex_lock (&self->lock);
+  old = self->receiver;
+  self->receiver = receiver;
+  g_mutex_unlock (&self->lock);
+  g_clear_pointer (&old, gst_object_unref);
 }
 
 static void
@@ -53,10 +66,13 @@ run (gpointer data)
   GstItuningTextPad *self = data;
   GstMiniObject *item = wait_for_item (self);
 
-  if (item != NULL)
-    push_item (self, item);
-  else
+  if (item == NULL) {
     gst_pad_pause_task (GST_PAD (self));
+    return;
+  }
+  set_receiver (self, gst_pad_get_peer (GST_PAD (self)));
+  push_item (self, item);
+  set_receiver (self, NULL);
 }
 
 static void
@@ -295,19 +311,41 @@ gst_ituning_text_pad_flush_stop (GstItuningTextPad *self)
   gst_pad_start_task (GST_PAD (self), run, self, NULL);
 }
 
+/* Returns: (transfer full) (nullable): where a push may wait: at the peer, or at
+ * the pad that was the peer when the push began. That one is left alone where
+ * another pad is linked to it now, whose stream would be flushed. */
+static GstPad *
+get_receiver (GstItuningTextPad *self)
+{
+  g_autoptr (GstPad) receiver = gst_pad_get_peer (GST_PAD (self));
+
+  if (receiver != NULL)
+    return g_steal_pointer (&receiver);
+  g_mutex_lock (&self->lock);
+  if (self->receiver != NULL)
+    receiver = gst_object_ref (self->receiver);
+  g_mutex_unlock (&self->lock);
+  if (receiver == NULL || gst_pad_is_linked (receiver))
+    return NULL;
+  return g_steal_pointer (&receiver);
+}
+
 /**
  * gst_ituning_text_pad_stop:
  *
  * Ends the pad's task for good, before the pad goes. Who waits downstream, in a
- * paused sink or a muxer, is flushed: else the task could not end. That takes a
- * pad that is still linked.
+ * paused sink or a muxer, is flushed: else the task could not end.
  */
 void
 gst_ituning_text_pad_stop (GstItuningTextPad *self)
 {
-  gst_ituning_text_pad_flush_start (self);
-  gst_pad_push_event (GST_PAD (self), gst_event_new_flush_stop (TRUE));
+  g_autoptr (GstPad) receiver = get_receiver (self);
+
+  if (receiver != NULL)
+    gst_pad_send_event (receiver, gst_event_new_flush_start ());
   gst_pad_set_active (GST_PAD (self), FALSE);
+  if (receiver != NULL)
+    gst_pad_send_event (receiver, gst_event_new_flush_stop (TRUE));
 }
 
 /* --- object ------------------------------------------------------------- */

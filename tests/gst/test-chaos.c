@@ -103,10 +103,15 @@ add_text (Chaos *chaos)
   gst_object_unref (sink);
 }
 
-/* Still linked, so that a push that waits downstream is woken. */
+/* Linked or not: a push that waits downstream is woken. */
 static void
 remove_text (Chaos *chaos)
 {
+  if (g_rand_boolean (chaos->rand)) {
+    GstPad *sink = gst_element_get_static_pad (chaos->text_sink, "sink");
+    gst_pad_unlink (chaos->text, sink);
+    gst_object_unref (sink);
+  }
   gst_element_release_request_pad (chaos->captioner, chaos->text);
   gst_object_unref (chaos->text);
   chaos->text = NULL;
