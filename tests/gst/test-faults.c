@@ -365,7 +365,7 @@ let_it_work (Flush *flush, guint round)
 {
   while (get_count (flush->captioner, "keyframes") == 0)
     g_usleep (100);
-  g_usleep (round * 400);
+  g_usleep ((gulong) round * 400);
 }
 
 static void
