@@ -59,6 +59,7 @@ struct _GstItuningCaptioner
   guint epoch; /* results of another one are not wanted */
   guint waiting; /* frames whose results are to come */
   GstSegment segment;
+  guint32 segment_seqnum; /* of the event that it came with */
   GstClockTime end; /* of the newest frame, as buffers count */
   GstClockTime newest_running; /* running time of the newest frame */
   GstClockTime late_until; /* frames up to it come late downstream; or NONE */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gst/gstituning.h"
+#include "tests/gst/pipelines.h"
 
 /* The sampler on painted material whose cuts are known. */
 
@@ -352,5 +353,6 @@ main (int argc, char **argv)
   ADD ("/sampler/early-cut-is-not-lost", test_early_cut_is_not_lost);
   ADD ("/sampler/odd-times-are-borne", test_odd_times_are_borne);
   g_test_add_func ("/sampler/every-format-is-read", test_every_format_is_read);
+  add_leaks_test ();
   return g_test_run ();
 }
