@@ -16,6 +16,7 @@
  *   captionerevents.c      events and queries
  *   captionerframes.c      sink pad -> sampler -> engine; hold -> source pad
  *   captionerresults.c     engine -> caption, cue, messages -> text pad
+ *   captionerqos.c         what downstream says of late frames
  *
  * Threads: frames and serialized events come on the streaming thread, results
  * on the engine's, properties and flushes on any. @lock is never held while
@@ -46,7 +47,9 @@ struct _GstItuningCaptioner
   GstItuningSampler *sampler; /* owned */
   GstItuningHold hold;
   gboolean live; /* the policy */
+  GstClockTime postponed; /* running time of a keyframe left out; or NONE */
   GstClockTime next_heartbeat;
+  GstClockTime text_until; /* end of the live text sent so far; or NONE */
 
   GMutex lock; /* guards what follows */
   GCond answered;
@@ -56,8 +59,11 @@ struct _GstItuningCaptioner
   guint epoch; /* results of another one are not wanted */
   guint waiting; /* frames whose results are to come */
   GstSegment segment;
+  guint32 segment_seqnum; /* of the event that it came with */
   GstClockTime end; /* of the newest frame, as buffers count */
   GstClockTime newest_running; /* running time of the newest frame */
+  GstClockTime late_until; /* frames up to it come late downstream; or NONE */
+  double proportion; /* of the time that downstream needs, as it says */
   GstItuningCueTrack track;
   GstItuningCaption *current; /* owned: what frames carry; or NULL */
   GstItuningCaption *closed; /* owned: what held frames carry; or NULL */
@@ -85,9 +91,20 @@ void gst_ituning_captioner_forget (GstItuningCaptioner *self);
 /* captionerresults.c */
 void gst_ituning_captioner_on_result (const GstItuningResult *result,
     gpointer captioner);
+void gst_ituning_captioner_set_current (GstItuningCaptioner *self,
+    GstItuningCaption *caption);
 void gst_ituning_captioner_emit_cue (GstItuningCaptioner *self,
     GstItuningCue *cue, GQueue *messages);
 void gst_ituning_captioner_post (GstItuningCaptioner *self, GQueue *messages);
+
+/* captionerqos.c */
+gboolean gst_ituning_captioner_src_event (GstPad *pad, GstObject *parent,
+    GstEvent *event);
+gboolean gst_ituning_captioner_postpone (GstItuningCaptioner *self,
+    GstClockTime pts, gboolean is_keyframe);
+void gst_ituning_captioner_add_qos (GstItuningCaptioner *self, GQueue *messages,
+    GstClockTime pts, GstClockTimeDiff jitter);
+void gst_ituning_captioner_reset_qos (GstItuningCaptioner *self);
 
 /* captionerevents.c */
 gboolean gst_ituning_captioner_sink_event (GstPad *pad, GstObject *parent,

@@ -7,8 +7,8 @@
 
 /* --- the text pad's beginning ------------------------------------------- */
 
-static void
-send_stream_start (GstItuningCaptioner *self, GstItuningTextPad *text,
+static GstEvent *
+make_stream_start (GstItuningCaptioner *self, GstItuningTextPad *text,
     GstEvent *upstream)
 {
   g_autofree char *id = gst_pad_create_stream_id (GST_PAD (text),
@@ -20,14 +20,21 @@ send_stream_start (GstItuningCaptioner *self, GstItuningTextPad *text,
   if (gst_event_parse_group_id (upstream, &group))
     gst_event_set_group_id (event, group);
   gst_event_set_seqnum (event, gst_event_get_seqnum (upstream));
-  gst_ituning_text_pad_push_event (text, event);
+  return event;
 }
 
-static void
-send_caps_and_tags (GstItuningCaptioner *self, GstItuningTextPad *text)
+static GstEvent *
+make_caps (void)
 {
   g_autoptr (GstCaps) caps = gst_caps_new_simple ("text/x-raw", "format",
       G_TYPE_STRING, "utf8", NULL);
+
+  return gst_event_new_caps (caps);
+}
+
+static GstEvent *
+make_tag (GstItuningCaptioner *self)
+{
   GstTagList *tags = gst_tag_list_new (GST_TAG_TITLE, "Captions", NULL);
 
   GST_OBJECT_LOCK (self);
@@ -35,31 +42,50 @@ send_caps_and_tags (GstItuningCaptioner *self, GstItuningTextPad *text)
     gst_tag_list_add (tags, GST_TAG_MERGE_REPLACE, GST_TAG_LANGUAGE_CODE,
         self->settings.language, NULL);
   GST_OBJECT_UNLOCK (self);
-  gst_ituning_text_pad_push_event (text, gst_event_new_caps (caps));
-  gst_ituning_text_pad_push_event (text, gst_event_new_tag (tags));
+  return gst_event_new_tag (tags);
+}
+
+/* The segment that video is in; with the lock. */
+static void
+send_segment (GstItuningCaptioner *self, GstItuningTextPad *text)
+{
+  GstEvent *event;
+
+  if (self->segment.format == GST_FORMAT_UNDEFINED)
+    return;
+  event = gst_event_new_segment (&self->segment);
+  gst_event_set_seqnum (event, self->segment_seqnum);
+  gst_ituning_text_pad_push_event (text, event);
 }
 
 /**
  * gst_ituning_captioner_start_text:
  * @text: a new text pad
  *
- * Sends what the video has been told so far: its stream and its segment.
+ * Sends what the video has been told so far: its stream and its segment. That
+ * happens on the thread that requests the pad or, if the video's next segment
+ * comes in before, on the video's.
  */
 void
 gst_ituning_captioner_start_text (GstItuningCaptioner *self,
     GstItuningTextPad *text)
 {
-  g_autoptr (GstEvent) start = gst_pad_get_sticky_event (self->sinkpad,
+  g_autoptr (GstEvent) upstream = gst_pad_get_sticky_event (self->sinkpad,
       GST_EVENT_STREAM_START, 0);
-  g_autoptr (GstEvent) segment = gst_pad_get_sticky_event (self->sinkpad,
-      GST_EVENT_SEGMENT, 0);
+  g_autoptr (GstEvent) start = NULL, caps = NULL, tag = NULL;
 
-  if (start == NULL)
+  if (upstream == NULL)
     return;
-  send_stream_start (self, text, start);
-  send_caps_and_tags (self, text);
-  if (segment != NULL)
-    gst_ituning_text_pad_push_event (text, gst_event_ref (segment));
+  start = make_stream_start (self, text, upstream);
+  caps = make_caps ();
+  tag = make_tag (self);
+  g_mutex_lock (&self->lock);
+  if (!gst_ituning_text_pad_is_started (text)) {
+    gst_ituning_text_pad_start (text, g_steal_pointer (&start),
+        g_steal_pointer (&caps), g_steal_pointer (&tag));
+    send_segment (self, text);
+  }
+  g_mutex_unlock (&self->lock);
 }
 
 static GstItuningTextPad *
@@ -105,10 +131,9 @@ on_stream_start (GstItuningCaptioner *self, GstEvent *event)
   gst_ituning_captioner_finish_cue (self);
   gst_ituning_pictures_set_orientation (&self->pictures,
       GST_VIDEO_ORIENTATION_IDENTITY);
-  if (text != NULL) {
-    send_stream_start (self, text, event);
-    send_caps_and_tags (self, text);
-  }
+  if (text != NULL)
+    gst_ituning_text_pad_start (text, make_stream_start (self, text, event),
+        make_caps (), make_tag (self));
   return push_video_event (self, event);
 }
 
@@ -132,22 +157,24 @@ on_caps (GstItuningCaptioner *self, GstEvent *event)
 static gboolean
 on_segment (GstItuningCaptioner *self, GstEvent *event)
 {
-  g_autoptr (GstItuningTextPad) text = get_text (self);
+  g_autoptr (GstItuningTextPad) late = NULL;
 
   gst_ituning_captioner_finish_cue (self);
   gst_ituning_sampler_reset (self->sampler);
-  self->next_heartbeat = GST_CLOCK_TIME_NONE;
+  self->next_heartbeat = self->text_until = GST_CLOCK_TIME_NONE;
   g_mutex_lock (&self->lock);
   self->epoch++;
   gst_event_copy_segment (event, &self->segment);
+  self->segment_seqnum = gst_event_get_seqnum (event);
   self->end = GST_CLOCK_TIME_NONE;
+  if (self->text != NULL && gst_ituning_text_pad_is_started (self->text))
+    send_segment (self, self->text);
+  else if (self->text != NULL)
+    late = g_object_ref (self->text);
   g_mutex_unlock (&self->lock);
-  if (text != NULL) {
-    /* A pad that was requested while the stream started has missed it. */
-    if (!gst_ituning_text_pad_is_started (text))
-      gst_ituning_captioner_start_text (self, text);
-    gst_ituning_text_pad_push_event (text, gst_event_ref (event));
-  }
+  /* A pad that was requested while the stream started has missed it. */
+  if (late != NULL)
+    gst_ituning_captioner_start_text (self, late);
   return push_video_event (self, event);
 }
 

@@ -13,9 +13,39 @@
 
 /* --- settings ----------------------------------------------------------- */
 
+/* Captions end with the newest frame; what is at work is not wanted. */
+static void
+turn_off (GstItuningCaptioner *self)
+{
+  gst_ituning_captioner_finish_cue (self);
+  gst_ituning_sampler_reset (self->sampler);
+  g_mutex_lock (&self->lock);
+  self->epoch++;
+  g_clear_pointer (&self->current, gst_ituning_caption_unref);
+  self->postponed = GST_CLOCK_TIME_NONE;
+  if (self->stream != NULL && !self->flushing) {
+    gst_ituning_stream_flush (self->stream);
+    gst_ituning_stream_resume (self->stream);
+  }
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+switch_captions (GstItuningCaptioner *self)
+{
+  if (!self->now.enabled)
+    turn_off (self);
+  else if (self->engine == NULL)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("Captions stay off, for want of a model."),
+        ("there was none to load when the element started with captions off"));
+}
+
 static void
 read_settings (GstItuningCaptioner *self)
 {
+  const gboolean was_enabled = self->now.enabled;
+
   if (!g_atomic_int_compare_and_exchange (&self->settings_changed, TRUE, FALSE))
     return;
   gst_ituning_settings_clear (&self->now);
@@ -25,9 +55,12 @@ read_settings (GstItuningCaptioner *self)
   g_object_set (self->sampler, "keyframes", self->now.keyframes, "min-interval",
       self->now.min_interval, "max-interval", self->now.max_interval,
       "scene-threshold", self->now.scene_threshold, NULL);
-  gst_ituning_stream_set_options (self->stream, &self->now.generate,
-      self->now.similarity_threshold,
-      self->live ? self->now.max_age : GST_CLOCK_TIME_NONE);
+  if (self->stream != NULL)
+    gst_ituning_stream_set_options (self->stream, &self->now.generate,
+        self->now.similarity_threshold,
+        self->live ? self->now.max_age : GST_CLOCK_TIME_NONE);
+  if (self->now.enabled != was_enabled)
+    switch_captions (self);
 }
 
 static gboolean
@@ -72,6 +105,17 @@ open_stream (GstItuningCaptioner *self)
 
 /* --- keyframes ---------------------------------------------------------- */
 
+/* Whether a frame is captioned: a keyframe, or what comes instead of one that
+ * came too late. */
+static gboolean
+is_wanted (GstItuningCaptioner *self, GstItuningReason reason, GstClockTime pts)
+{
+  const gboolean is_keyframe = reason != GST_ITUNING_REASON_NONE;
+
+  return (is_keyframe || GST_CLOCK_TIME_IS_VALID (self->postponed)) &&
+      !gst_ituning_captioner_postpone (self, pts, is_keyframe);
+}
+
 /* Looks at a frame; a keyframe's picture is handed out. */
 static GstItuningJob *
 sample (GstItuningCaptioner *self, GstBuffer *buffer)
@@ -86,7 +130,7 @@ sample (GstItuningCaptioner *self, GstBuffer *buffer)
     return NULL;
   reason = gst_ituning_sampler_push (self->sampler, &frame,
       GST_BUFFER_PTS (buffer), GST_BUFFER_FLAGS (buffer));
-  if (reason != GST_ITUNING_REASON_NONE)
+  if (is_wanted (self, reason, GST_BUFFER_PTS (buffer)))
     job = gst_ituning_pictures_take (&self->pictures, &frame);
   gst_video_frame_unmap (&frame);
   if (job != NULL) {
@@ -179,6 +223,8 @@ end_cue (GstItuningCaptioner *self, GstClockTime at, gboolean again)
             &cue);
   if (ended)
     gst_ituning_captioner_emit_cue (self, &cue, &messages);
+  if (ended && again)
+    gst_ituning_captioner_set_current (self, self->current);
   g_mutex_unlock (&self->lock);
   gst_ituning_captioner_post (self, &messages);
 }
@@ -208,6 +254,36 @@ must_hold (GstItuningCaptioner *self)
   return hold;
 }
 
+/* Live, text can go out while it is shown. When that will end is not known, so
+ * it goes in pieces, each from where the one before ends and sent with the last
+ * frame of that; with the lock. */
+static void
+send_live_text (GstItuningCaptioner *self, GstClockTime pts,
+    const GstItuningCaption *caption)
+{
+  const GstClockTime duration = self->now.live_cue_duration;
+  GstClockTime start = pts;
+
+  if (!self->live || duration == 0 || self->text == NULL || caption == NULL)
+    return;
+  if (GST_CLOCK_TIME_IS_VALID (self->text_until) && self->text_until > pts) {
+    if (self->end < self->text_until)
+      return;
+    start = self->text_until;
+  }
+  gst_ituning_text_pad_push_cue (self->text, caption->text, start, duration);
+  self->text_until = start + duration;
+}
+
+/* Whether nothing is shown at @pts, as far as the text pad's receiver knows;
+ * with the lock. */
+static gboolean
+is_silent (const GstItuningCaptioner *self, GstClockTime pts)
+{
+  return self->track.open == NULL &&
+      (!GST_CLOCK_TIME_IS_VALID (self->text_until) || pts >= self->text_until);
+}
+
 /* Before a frame goes on, the text pad is told that time has come to it. */
 static void
 tell_time (GstItuningCaptioner *self, GstClockTime pts)
@@ -221,7 +297,7 @@ tell_time (GstItuningCaptioner *self, GstClockTime pts)
     return;
   self->next_heartbeat = pts + interval;
   g_mutex_lock (&self->lock);
-  if (self->text != NULL && heartbeat > 0 && self->track.open == NULL)
+  if (self->text != NULL && heartbeat > 0 && is_silent (self, pts))
     gst_ituning_text_pad_push_cue (self->text, "", pts,
         GST_ITUNING_HEARTBEAT_DURATION);
   else if (self->text != NULL)
@@ -259,7 +335,7 @@ gst_ituning_captioner_forget (GstItuningCaptioner *self)
 {
   gst_ituning_hold_clear (&self->hold);
   gst_ituning_sampler_reset (self->sampler);
-  self->next_heartbeat = GST_CLOCK_TIME_NONE;
+  self->next_heartbeat = self->text_until = GST_CLOCK_TIME_NONE;
   g_mutex_lock (&self->lock);
   gst_ituning_cue_track_clear (&self->track);
   g_clear_pointer (&self->current, gst_ituning_caption_unref);
@@ -267,6 +343,7 @@ gst_ituning_captioner_forget (GstItuningCaptioner *self)
   self->release = FALSE;
   self->waiting = 0;
   self->end = self->newest_running = GST_CLOCK_TIME_NONE;
+  gst_ituning_captioner_reset_qos (self);
   g_mutex_unlock (&self->lock);
 }
 
@@ -339,11 +416,13 @@ pass_on (GstItuningCaptioner *self, GstBuffer *buffer)
     return GST_FLOW_OK;
   }
   flow = release_held (self);
-  tell_time (self, GST_BUFFER_PTS (buffer));
   g_mutex_lock (&self->lock);
   if (self->current != NULL)
     caption = gst_ituning_caption_ref (self->current);
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    send_live_text (self, GST_BUFFER_PTS (buffer), caption);
   g_mutex_unlock (&self->lock);
+  tell_time (self, GST_BUFFER_PTS (buffer));
   if (flow == GST_FLOW_OK)
     return push_buffer (self, buffer, caption);
   gst_buffer_unref (buffer);
@@ -359,19 +438,20 @@ GstFlowReturn
 gst_ituning_captioner_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstItuningCaptioner *self = GST_ITUNING_CAPTIONER (parent);
-  GstItuningJob *job;
+  GstItuningJob *job = NULL;
   gboolean flushing;
 
   if (GST_VIDEO_INFO_FORMAT (&self->info) == GST_VIDEO_FORMAT_UNKNOWN) {
     gst_buffer_unref (buffer);
     return GST_FLOW_NOT_NEGOTIATED;
   }
-  if (self->stream == NULL)
+  if (self->stream == NULL && self->engine != NULL)
     open_stream (self);
   read_settings (self);
   if (self->segment.format != GST_FORMAT_TIME)
     return push_buffer (self, buffer, NULL);
-  job = sample (self, buffer);
+  if (self->now.enabled && self->stream != NULL)
+    job = sample (self, buffer);
   if (job != NULL)
     submit (self, job);
   note_frame (self, buffer);

@@ -47,6 +47,28 @@ gst_ituning_captioner_post (GstItuningCaptioner *self, GQueue *messages)
 
 /* --- cues --------------------------------------------------------------- */
 
+/**
+ * gst_ituning_captioner_set_current:
+ * @caption: (nullable): may be the current one
+ *
+ * Frames carry @caption from now on, with the start of the open cue; with the
+ * lock.
+ */
+void
+gst_ituning_captioner_set_current (GstItuningCaptioner *self,
+    GstItuningCaption *caption)
+{
+  GstItuningCaption *old = self->current;
+
+  self->current = caption != NULL
+      ? gst_ituning_caption_copy_with_range (caption,
+            gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME,
+                self->track.start),
+            GST_CLOCK_TIME_NONE)
+      : NULL;
+  g_clear_pointer (&old, gst_ituning_caption_unref);
+}
+
 /* With the lock: texts are queued, not pushed. */
 static void
 send_cue (GstItuningCaptioner *self, const GstItuningCue *cue,
@@ -71,20 +93,24 @@ send_cue (GstItuningCaptioner *self, const GstItuningCue *cue,
  * @cue: (transfer full): a cue that is over
  * @messages: gets the message for it
  *
- * Sends a cue to the text pad; with the lock.
+ * Sends a cue to the text pad, unless frames brought it there live; with the
+ * lock.
  */
 void
 gst_ituning_captioner_emit_cue (GstItuningCaptioner *self, GstItuningCue *cue,
     GQueue *messages)
 {
   GstClockTime heartbeat;
+  gboolean sent;
 
   GST_OBJECT_LOCK (self);
   heartbeat = self->settings.text_heartbeat;
+  sent = self->live && self->settings.live_cue_duration > 0;
   GST_OBJECT_UNLOCK (self);
   GST_DEBUG_OBJECT (self, "cue %" GST_TIME_FORMAT " - %" GST_TIME_FORMAT ": %s",
       GST_TIME_ARGS (cue->start), GST_TIME_ARGS (cue->end), cue->caption->text);
-  send_cue (self, cue, heartbeat);
+  if (!sent)
+    send_cue (self, cue, heartbeat);
   add_message (self, messages, cue->caption, "ituning-cue");
   g_clear_pointer (&self->closed, gst_ituning_caption_unref);
   self->closed = g_steal_pointer (&cue->caption);
@@ -144,9 +170,7 @@ show (GstItuningCaptioner *self, GstItuningCaption *caption,
   if (gst_ituning_cue_track_change (&self->track, caption, job->pts,
           &self->segment, &cue))
     gst_ituning_captioner_emit_cue (self, &cue, messages);
-  g_clear_pointer (&self->current, gst_ituning_caption_unref);
-  if (caption != NULL)
-    self->current = gst_ituning_caption_ref (caption);
+  gst_ituning_captioner_set_current (self, caption);
 }
 
 static void
@@ -173,16 +197,22 @@ take_caption (GstItuningCaptioner *self, const GstItuningResult *result,
 
 /* --- results ------------------------------------------------------------ */
 
+/* With the lock. */
 static void
-count_result (GstItuningCaptioner *self, const GstItuningResult *result)
+count_result (GstItuningCaptioner *self, const GstItuningResult *result,
+    GQueue *messages)
 {
+  const GstItuningJob *job = result->job;
+
   if (result->encode_time > 0)
     gst_ituning_spread_add (&self->stats.encode, result->encode_time);
   if (result->outcome == GST_ITUNING_OUTCOME_SAME)
     self->stats.skipped++;
-  else if (result->outcome == GST_ITUNING_OUTCOME_DROPPED)
+  else if (result->outcome == GST_ITUNING_OUTCOME_DROPPED) {
     self->stats.dropped++;
-  else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)
+    gst_ituning_captioner_add_qos (self, messages, job->pts,
+        (GstClockTimeDiff) measure_age (self, job, 0));
+  } else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)
     self->stats.failed++;
 }
 
@@ -247,7 +277,7 @@ gst_ituning_captioner_on_result (const GstItuningResult *result,
     g_mutex_unlock (&self->lock);
     return;
   }
-  count_result (self, result);
+  count_result (self, result, &messages);
   if (captioned)
     take_caption (self, result, min_confidence, &messages);
   else if (result->outcome == GST_ITUNING_OUTCOME_FAILED)

@@ -127,6 +127,8 @@ void gst_ituning_engine_unref (GstItuningEngine *engine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstItuningEngine, gst_ituning_engine_unref)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (GstItuningEngines, gst_ituning_engines_unref)
 
+void gst_ituning_yield_to_video (void);
+
 /* --- streams ------------------------------------------------------------ */
 
 typedef struct _GstItuningStream GstItuningStream;

@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/engine-private.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+
+/* What a video's threads get of a processor that inference wants too: ten times
+ * as much. */
+#define INFERENCE_NICE 10
+
+/**
+ * gst_ituning_yield_to_video:
+ *
+ * From now on the calling thread, and the threads that it will start, leave the
+ * processors to whoever else wants them, first of all to live video, for which
+ * a few milliseconds matter. Where this is not allowed, nothing changes.
+ */
+void
+gst_ituning_yield_to_video (void)
+{
+  const id_t this_thread = 0; /* on Linux, where threads have priorities */
+  const int own = getpriority (PRIO_PROCESS, this_thread);
+
+  if (setpriority (PRIO_PROCESS, this_thread, MAX (own, INFERENCE_NICE)) != 0)
+    g_debug ("inference runs at the priority of all else: %s",
+        g_strerror (errno));
+}
 
 /* A table of engines by the files that their backbones come from. It holds no
  * reference to them: an engine leaves the table when its last user goes. */

@@ -88,6 +88,7 @@ load (gpointer captioner)
   GstItuningSettings settings = { 0 };
   ItuningModel *model = NULL;
 
+  gst_ituning_yield_to_video (); /* for the model's threads */
   copy_spec (self, &settings);
   post_progress (self, GST_PROGRESS_TYPE_START, "Loading the caption model");
   self->engine = gst_ituning_engines_open (engines, &settings.spec, &model,
@@ -108,10 +109,27 @@ load (gpointer captioner)
   return NULL;
 }
 
+/* Whoever starts with captions off need not name a model. */
+static gboolean
+needs_model (GstItuningCaptioner *self)
+{
+  const GstItuningModelSpec *spec = &self->settings.spec;
+  gboolean needs;
+
+  GST_OBJECT_LOCK (self);
+  needs = self->settings.enabled || spec->model != NULL ||
+      spec->vision != NULL || spec->language != NULL || spec->adapter != NULL;
+  GST_OBJECT_UNLOCK (self);
+  return needs;
+}
+
+/* Unless it loads, or has loaded, already. */
 static void
 start_loading (GstItuningCaptioner *self)
 {
-  self->loader = g_thread_new ("ituning-load", load, self);
+  if (self->loader == NULL && self->engine == NULL &&
+      self->load_error == NULL && needs_model (self))
+    self->loader = g_thread_new ("ituning-load", load, self);
 }
 
 static void
@@ -121,11 +139,15 @@ wait_for_loader (GstItuningCaptioner *self)
     g_thread_join (g_steal_pointer (&self->loader));
 }
 
-/* The model can be captioned with, or an error is on the bus. */
+/* The model, where one is needed, can be captioned with; or an error is on the
+ * bus. */
 static gboolean
 check_model (GstItuningCaptioner *self)
 {
+  start_loading (self); /* captions may have been switched on since */
   wait_for_loader (self);
+  if (self->engine == NULL && self->load_error == NULL)
+    return TRUE;
   if (self->engine == NULL) {
     GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ,
         ("Could not load the caption model."),
@@ -297,6 +319,8 @@ gst_ituning_captioner_request_new_pad (GstElement *element,
   g_mutex_unlock (&self->lock);
   gst_pad_set_query_function (pad,
       GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_query));
+  gst_pad_set_event_function (pad,
+      GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_event));
   gst_pad_set_active (pad, TRUE);
   gst_element_add_pad (element, pad);
   gst_ituning_captioner_start_text (self, GST_ITUNING_TEXT_PAD (pad));
@@ -459,6 +483,8 @@ gst_ituning_captioner_init (GstItuningCaptioner *self)
   GST_PAD_SET_PROXY_SCHEDULING (self->sinkpad);
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_event_function (self->srcpad,
+      GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_event));
   gst_pad_set_query_function (self->srcpad,
       GST_DEBUG_FUNCPTR (gst_ituning_captioner_src_query));
   GST_PAD_SET_PROXY_CAPS (self->srcpad);

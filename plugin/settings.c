@@ -42,6 +42,8 @@ static const Property properties[] = {
       "Folder of the I-Tuning adapter, instead of the model's" },
   { "threads", KIND_UINT, AT (spec.threads), 0, 256, 0, READY,
       "Threads that inference works with (0 = one per processor)" },
+  { "enabled", KIND_BOOLEAN, AT (enabled), 0, 0, TRUE, PLAYING,
+      "Write captions; else the video only passes, and no model is needed" },
   { "num-beams", KIND_UINT, AT (generate.num_beams), 1, 64, 1, PLAYING,
       "Beams of the search (1 = greedy search)" },
   { "max-new-tokens", KIND_UINT, AT (generate.max_new_tokens), 1, 1024, 30,
@@ -78,6 +80,9 @@ static const Property properties[] = {
       "Less confident captions are not shown" },
   { "max-cue-duration", KIND_UINT64, AT (max_cue_duration), 1e6, 0, 10e9,
       PLAYING, "Longest cue on the text pad (ns)" },
+  { "live-cue-duration", KIND_UINT64, AT (live_cue_duration), 0, 0, 0, PLAYING,
+      "Live, send text while it is shown, in cues of this length, one after "
+      "the other (ns, 0 = each cue once, when it is over)" },
   { "max-held-time", KIND_UINT64, AT (max_held_time), 0, 0, 10e9, PLAYING,
       "In a file, hold back as much video as this so that each cue goes out "
       "before its video (ns, 0 = hold nothing)" },
@@ -93,7 +98,7 @@ static const Property properties[] = {
   { "drain-timeout", KIND_UINT64, AT (drain_timeout), 0, 0, 5e9, PLAYING,
       "Live, longest wait for the last caption at the end (ns)" },
   { "post-messages", KIND_BOOLEAN, AT (post_messages), 0, 0, TRUE, PLAYING,
-      "Post captions and cues as element messages on the bus" },
+      "Post captions, cues and dropped keyframes as messages on the bus" },
   { "language", KIND_STRING, AT (language), 0, 0, 0, READY,
       "Language code of the captions, for the text pad's tags" },
 };

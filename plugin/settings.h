@@ -7,6 +7,7 @@
 typedef struct
 {
   GstItuningModelSpec spec; /* owned strings */
+  gboolean enabled;
   ItuningGenerateOptions generate;
   int keyframes; /* GstItuningKeyframes */
   GstClockTime min_interval, max_interval;
@@ -14,6 +15,7 @@ typedef struct
   double similarity_threshold;
   double min_confidence;
   GstClockTime max_cue_duration;
+  GstClockTime live_cue_duration;
   GstClockTime max_held_time;
   guint max_held_bytes;
   GstClockTime text_heartbeat;

@@ -14,6 +14,7 @@ struct _GstItuningTextPad
   gboolean started; /* a stream-start was queued */
   gboolean has_segment; /* and a segment, since the last flush */
   GstClockTime position; /* up to where the receiver knows all */
+  GstPad *receiver; /* owned reference: who has what is pushed now; or NULL */
 };
 
 G_DEFINE_TYPE (GstItuningTextPad, gst_ituning_text_pad, GST_TYPE_PAD)
@@ -31,6 +32,18 @@ wait_for_item (GstItuningTextPad *self)
   item = self->flushing ? NULL : g_queue_pop_head (&self->items);
   g_mutex_unlock (&self->lock);
   return item;
+}
+
+static void
+set_receiver (GstItuningTextPad *self, GstPad *receiver)
+{
+  GstPad *old;
+
+  g_mutex_lock (&self->lock);
+  old = self->receiver;
+  self->receiver = receiver;
+  g_mutex_unlock (&self->lock);
+  g_clear_pointer (&old, gst_object_unref);
 }
 
 static void
@@ -53,10 +66,13 @@ run (gpointer data)
   GstItuningTextPad *self = data;
   GstMiniObject *item = wait_for_item (self);
 
-  if (item != NULL)
-    push_item (self, item);
-  else
+  if (item == NULL) {
     gst_pad_pause_task (GST_PAD (self));
+    return;
+  }
+  set_receiver (self, gst_pad_get_peer (GST_PAD (self)));
+  push_item (self, item);
+  set_receiver (self, NULL);
 }
 
 static void
@@ -139,22 +155,42 @@ may_go (GstItuningTextPad *self, GstMiniObject *item)
   return self->started && (self->has_segment || !data);
 }
 
+/* With the lock. */
 static void
 enqueue (GstItuningTextPad *self, GstMiniObject *item)
 {
-  g_mutex_lock (&self->lock);
   if (self->flushing || !may_go (self, item)) {
     gst_mini_object_unref (item);
   } else {
     g_queue_push_tail (&self->items, item);
     g_cond_signal (&self->cond);
   }
+}
+
+/**
+ * gst_ituning_text_pad_start:
+ * @stream_start: (transfer full)
+ * @caps: (transfer full)
+ * @tag: (transfer full): its first events
+ *
+ * Begins a stream. The events stay together: the video's thread may have the
+ * next one ready.
+ */
+void
+gst_ituning_text_pad_start (GstItuningTextPad *self, GstEvent *stream_start,
+    GstEvent *caps, GstEvent *tag)
+{
+  g_mutex_lock (&self->lock);
+  self->started = !self->flushing;
+  enqueue (self, GST_MINI_OBJECT_CAST (stream_start));
+  enqueue (self, GST_MINI_OBJECT_CAST (caps));
+  enqueue (self, GST_MINI_OBJECT_CAST (tag));
   g_mutex_unlock (&self->lock);
 }
 
 /**
  * gst_ituning_text_pad_push_event:
- * @event: (transfer full): a serialized event
+ * @event: (transfer full): a serialized event, not a stream's first
  *
  * Queues an event behind what waits already.
  */
@@ -165,10 +201,9 @@ gst_ituning_text_pad_push_event (GstItuningTextPad *self, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
     self->position = GST_CLOCK_TIME_NONE;
     self->has_segment = !self->flushing;
-  } else if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START)
-    self->started = !self->flushing;
-  g_mutex_unlock (&self->lock);
+  }
   enqueue (self, GST_MINI_OBJECT_CAST (event));
+  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -187,17 +222,16 @@ gst_ituning_text_pad_is_started (GstItuningTextPad *self)
   return started;
 }
 
-/* Told that there is nothing before @pts any more; FALSE if that is known. */
+/* Told that there is nothing before @pts any more; FALSE if that is known. With
+ * the lock. */
 static gboolean
 advance (GstItuningTextPad *self, GstClockTime pts)
 {
-  gboolean ahead;
+  const gboolean ahead = !GST_CLOCK_TIME_IS_VALID (self->position) ||
+      pts > self->position;
 
-  g_mutex_lock (&self->lock);
-  ahead = !GST_CLOCK_TIME_IS_VALID (self->position) || pts > self->position;
   if (ahead)
     self->position = pts;
-  g_mutex_unlock (&self->lock);
   return ahead;
 }
 
@@ -221,8 +255,10 @@ gst_ituning_text_pad_push_cue (GstItuningTextPad *self, const char *text,
   gst_buffer_set_size (buffer, (gssize) size);
   GST_BUFFER_PTS (buffer) = pts;
   GST_BUFFER_DURATION (buffer) = duration;
+  g_mutex_lock (&self->lock);
   advance (self, pts);
   enqueue (self, GST_MINI_OBJECT_CAST (buffer));
+  g_mutex_unlock (&self->lock);
 }
 
 /**
@@ -235,18 +271,18 @@ gst_ituning_text_pad_push_cue (GstItuningTextPad *self, const char *text,
 void
 gst_ituning_text_pad_push_gap (GstItuningTextPad *self, GstClockTime pts)
 {
-  GstEvent *gap, *last;
+  GstMiniObject *last;
 
-  if (!advance (self, pts))
-    return;
-  gap = gst_event_new_gap (pts, GST_CLOCK_TIME_NONE);
   g_mutex_lock (&self->lock);
-  last = g_queue_peek_tail (&self->items);
-  if (last != NULL && GST_IS_EVENT (last) &&
-      GST_EVENT_TYPE (last) == GST_EVENT_GAP)
-    gst_event_unref (g_queue_pop_tail (&self->items));
+  if (advance (self, pts)) {
+    last = g_queue_peek_tail (&self->items);
+    if (last != NULL && GST_IS_EVENT (last) &&
+        GST_EVENT_TYPE (last) == GST_EVENT_GAP)
+      gst_mini_object_unref (g_queue_pop_tail (&self->items));
+    enqueue (self,
+        GST_MINI_OBJECT_CAST (gst_event_new_gap (pts, GST_CLOCK_TIME_NONE)));
+  }
   g_mutex_unlock (&self->lock);
-  enqueue (self, GST_MINI_OBJECT_CAST (gap));
 }
 
 /**
@@ -275,19 +311,41 @@ gst_ituning_text_pad_flush_stop (GstItuningTextPad *self)
   gst_pad_start_task (GST_PAD (self), run, self, NULL);
 }
 
+/* Returns: (transfer full) (nullable): where a push may wait: at the peer, or at
+ * the pad that was the peer when the push began. That one is left alone where
+ * another pad is linked to it now, whose stream would be flushed. */
+static GstPad *
+get_receiver (GstItuningTextPad *self)
+{
+  g_autoptr (GstPad) receiver = gst_pad_get_peer (GST_PAD (self));
+
+  if (receiver != NULL)
+    return g_steal_pointer (&receiver);
+  g_mutex_lock (&self->lock);
+  if (self->receiver != NULL)
+    receiver = gst_object_ref (self->receiver);
+  g_mutex_unlock (&self->lock);
+  if (receiver == NULL || gst_pad_is_linked (receiver))
+    return NULL;
+  return g_steal_pointer (&receiver);
+}
+
 /**
  * gst_ituning_text_pad_stop:
  *
  * Ends the pad's task for good, before the pad goes. Who waits downstream, in a
- * paused sink or a muxer, is flushed: else the task could not end. That takes a
- * pad that is still linked.
+ * paused sink or a muxer, is flushed: else the task could not end.
  */
 void
 gst_ituning_text_pad_stop (GstItuningTextPad *self)
 {
-  gst_ituning_text_pad_flush_start (self);
-  gst_pad_push_event (GST_PAD (self), gst_event_new_flush_stop (TRUE));
+  g_autoptr (GstPad) receiver = get_receiver (self);
+
+  if (receiver != NULL)
+    gst_pad_send_event (receiver, gst_event_new_flush_start ());
   gst_pad_set_active (GST_PAD (self), FALSE);
+  if (receiver != NULL)
+    gst_pad_send_event (receiver, gst_event_new_flush_stop (TRUE));
 }
 
 /* --- object ------------------------------------------------------------- */

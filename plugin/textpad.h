@@ -13,6 +13,8 @@ G_DECLARE_FINAL_TYPE (GstItuningTextPad, gst_ituning_text_pad, GST,
 
 GstPad *gst_ituning_text_pad_new (GstPadTemplate *template, const char *name);
 gboolean gst_ituning_text_pad_is_started (GstItuningTextPad *self);
+void gst_ituning_text_pad_start (GstItuningTextPad *self,
+    GstEvent *stream_start, GstEvent *caps, GstEvent *tag);
 void gst_ituning_text_pad_push_event (GstItuningTextPad *self, GstEvent *event);
 void gst_ituning_text_pad_push_cue (GstItuningTextPad *self, const char *text,
     GstClockTime pts, GstClockTime duration);

@@ -370,6 +370,7 @@ gst_ituning_engine_work (gpointer engine)
   Sessions sessions = { 0 };
   Batch batch;
 
+  gst_ituning_yield_to_video ();
   while (wait_for_batch (self, &batch)) {
     run_batch (&batch, &sessions);
     finish_batch (self, &batch);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gst/tools/command.h"
+#include "gst/tools/elements.h"
 #include "gst/tools/json.h"
 #include "gst/tools/limits.h"
 #include "gst/tools/options.h"
@@ -285,7 +286,7 @@ typedef struct
   char *size;
   char *model;
   gint64 num_beams, n_threads, n_tokens, n_runs;
-  gboolean json;
+  gboolean elements, json;
 } Arguments;
 
 static gboolean
@@ -320,6 +321,39 @@ set_up (Bench *self, const Arguments *given, GError **error)
   return self->model != NULL;
 }
 
+/* With --elements the model is only one of those that can be measured. */
+static gboolean
+bench_elements (const Arguments *given, ToolOutput *output,
+    GCancellable *cancellable, GError **error)
+{
+  guint n_runs;
+
+  if (given->size != NULL)
+    return tool_options_usage_error (error,
+        "--elements takes a --model, not a --size: the elements read files");
+  return tool_options_get_count ("--runs", given->n_runs, 1, MAX_RUNS, &n_runs,
+             error) &&
+      tool_elements_bench (given->model, n_runs, given->json, output,
+          cancellable, error);
+}
+
+static gboolean
+bench_model (const Arguments *given, ToolOutput *output,
+    GCancellable *cancellable, GError **error)
+{
+  Bench bench = { .name = "", .options = ITUNING_GENERATE_OPTIONS_INIT };
+  g_autoptr (GString) text = g_string_new (NULL);
+  gboolean done = set_up (&bench, given, error) &&
+      measure (&bench, cancellable, error);
+
+  if (done) {
+    (given->json ? append_json : append_text) (text, &bench);
+    done = tool_output_write (output, text->str, text->len, error);
+  }
+  g_clear_pointer (&bench.model, ituning_model_unref);
+  return done;
+}
+
 gboolean
 tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
 {
@@ -339,6 +373,8 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
         "Tokens of a caption (16)", "N" },
     { "runs", 0, 0, G_OPTION_ARG_INT64, &given.n_runs,
         "Captions to time, after one that is not (7)", "N" },
+    { "elements", 0, 0, G_OPTION_ARG_NONE, &given.elements,
+        "Measure what the GStreamer elements cost the video", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &given.json, "Print one JSON object",
         NULL },
     G_OPTION_ENTRY_NULL,
@@ -348,18 +384,12 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
       "a caption,\nand both, and measures what the machine could do at best.",
       entries);
   g_auto (GStrv) arguments = NULL;
-  g_autoptr (GString) text = g_string_new (NULL);
-  Bench bench = { .name = "", .options = ITUNING_GENERATE_OPTIONS_INIT };
   ToolOutput output = { .path = NULL };
   gboolean done = tool_options_parse (context, argv, &arguments, error) &&
       tool_options_check_none (arguments, error) &&
-      set_up (&bench, &given, error) && measure (&bench, cancellable, error);
+      (given.elements ? bench_elements : bench_model) (&given, &output,
+          cancellable, error);
 
-  if (done) {
-    (given.json ? append_json : append_text) (text, &bench);
-    done = tool_output_write (&output, text->str, text->len, error);
-  }
-  g_clear_pointer (&bench.model, ituning_model_unref);
   g_free (given.size);
   g_free (given.model);
   return done;

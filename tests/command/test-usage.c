@@ -78,6 +78,8 @@ test_usage_errors (void)
     { "bench" },
     { "bench", "--size", "base", "--model", "m" },
     { "bench", "--size", "base", "--runs", "0" },
+    { "bench", "--elements", "--size", "base" },
+    { "bench", "--elements", "--runs", "0" },
     { "generate", "--model", "m" },
     { "generate", "--model", "m", "--input", "i", "more" },
     { "forward", "--model", "m", "--input", "i" },

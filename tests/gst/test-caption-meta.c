@@ -5,6 +5,7 @@
 #include <gst/video/video.h>
 
 #include "gst/gstituning.h"
+#include "tests/gst/pipelines.h"
 
 static GstItuningCaption *
 make_caption (const gchar *text)
@@ -172,8 +173,6 @@ test_serialised_metadata_comes_back (void)
 int
 main (int argc, char **argv)
 {
-  int result;
-
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/caption-meta/frame-without-caption-has-none",
@@ -199,7 +198,6 @@ main (int argc, char **argv)
   g_test_add_func ("/caption-meta/serialised-metadata-comes-back",
       test_serialised_metadata_comes_back);
 #endif
-  result = g_test_run ();
-  gst_deinit (); /* The leaks tracer reports. */
-  return result;
+  add_leaks_test ();
+  return g_test_run ();
 }

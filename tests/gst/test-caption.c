@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gst/gstituning.h"
+#include "tests/gst/pipelines.h"
 
 static const gfloat embedding[] = { 0.6f, -0.8f, 0.0f };
 
@@ -133,8 +134,6 @@ test_incomplete_structure_is_no_caption (void)
 int
 main (int argc, char **argv)
 {
-  int result;
-
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/caption/new-copies-its-arguments",
@@ -149,7 +148,6 @@ main (int argc, char **argv)
       test_structure_brings_the_caption_back);
   g_test_add_func ("/caption/incomplete-structure-is-no-caption",
       test_incomplete_structure_is_no_caption);
-  result = g_test_run ();
-  gst_deinit (); /* The leaks tracer reports. */
-  return result;
+  add_leaks_test ();
+  return g_test_run ();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include <gst/gst.h>
+#include "tests/gst/pipelines.h"
 
 /* Hundreds of random state changes, seeks, flushes, changes of caps and
  * properties, and requests and releases of the text pad, in an order that the
@@ -89,7 +89,9 @@ change_properties (Chaos *chaos)
       g_rand_int_range (chaos->rand, 10, 2000) * GST_MSECOND, "text-heartbeat",
       100 * GST_MSECOND * g_rand_int_range (chaos->rand, 0, 2),
       "similarity-threshold", g_rand_double_range (chaos->rand, 0.5, 2.0),
-      NULL);
+      "live-cue-duration",
+      100 * GST_MSECOND * g_rand_int_range (chaos->rand, 0, 2), "enabled",
+      g_rand_int_range (chaos->rand, 0, 4) > 0, NULL);
 }
 
 static void
@@ -103,10 +105,15 @@ add_text (Chaos *chaos)
   gst_object_unref (sink);
 }
 
-/* Still linked, so that a push that waits downstream is woken. */
+/* Linked or not: a push that waits downstream is woken. */
 static void
 remove_text (Chaos *chaos)
 {
+  if (g_rand_boolean (chaos->rand)) {
+    GstPad *sink = gst_element_get_static_pad (chaos->text_sink, "sink");
+    gst_pad_unlink (chaos->text, sink);
+    gst_object_unref (sink);
+  }
   gst_element_release_request_pad (chaos->captioner, chaos->text);
   gst_object_unref (chaos->text);
   chaos->text = NULL;
@@ -167,19 +174,20 @@ drain_bus (Chaos *chaos)
 static void
 run (gboolean live)
 {
-  char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny", NULL);
-  char *line = g_strdup_printf ("videotestsrc is-live=%s ! capsfilter name=f ! "
-                                "ituningcaptioner name=i model=\"%s\" "
-                                "max-new-tokens=6 ! fakesink sync=%s "
-                                "async=false  fakesink name=t sync=false "
-                                "async=false",
-      live ? "true" : "false", model, live ? "true" : "false");
-  Chaos chaos = { .pipeline = gst_parse_launch (line, NULL),
+  g_autofree char *model = get_model ();
+  const char *yes = live ? "true" : "false";
+  Chaos chaos = {
+    .pipeline =
+        launch ("videotestsrc is-live=%s ! capsfilter name=f ! "
+                "ituningcaptioner name=i model=\"%s\" max-new-tokens=6 ! "
+                "fakesink sync=%s async=false  "
+                "fakesink name=t sync=false async=false",
+            yes, model, yes),
     .rand = g_rand_new_with_seed (live ? 1 : 2),
-    .live = live };
+    .live = live,
+  };
   GThread *watchdog;
 
-  g_assert_nonnull (chaos.pipeline);
   chaos.filter = gst_bin_get_by_name (GST_BIN (chaos.pipeline), "f");
   chaos.captioner = gst_bin_get_by_name (GST_BIN (chaos.pipeline), "i");
   chaos.text_sink = gst_bin_get_by_name (GST_BIN (chaos.pipeline), "t");
@@ -201,8 +209,6 @@ run (gboolean live)
   gst_object_unref (chaos.text_sink);
   gst_object_unref (chaos.pipeline);
   g_rand_free (chaos.rand);
-  g_free (line);
-  g_free (model);
 }
 
 static void
@@ -224,5 +230,6 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_add_func ("/chaos/file-survives", test_file);
   g_test_add_func ("/chaos/live-survives", test_live);
+  add_leaks_test ();
   return g_test_run ();
 }

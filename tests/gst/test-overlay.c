@@ -5,32 +5,9 @@
 #include <gst/video/video.h>
 
 #include "gst/gstituning.h"
+#include "tests/gst/pipelines.h"
 
 /* The overlay as a viewer sees it, with the small random model. */
-
-static char *
-get_model (void)
-{
-  return g_test_build_filename (G_TEST_DIST, "data", "tiny", NULL);
-}
-
-static GstElement *launch (const char *format, ...) G_GNUC_PRINTF (1, 2);
-
-static GstElement *
-launch (const char *format, ...)
-{
-  g_autofree char *line = NULL;
-  g_autoptr (GError) error = NULL;
-  GstElement *pipeline;
-  va_list args;
-
-  va_start (args, format);
-  line = g_strdup_vprintf (format, args);
-  va_end (args);
-  pipeline = gst_parse_launch (line, &error);
-  g_assert_no_error (error);
-  return pipeline;
-}
 
 /* --- pixels ------------------------------------------------------------- */
 
@@ -158,8 +135,6 @@ compare_text (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-#define VIDEO "video/x-raw,format=I420,width=160,height=120,framerate=25/1"
-
 static void
 test_each_frame_has_its_own_caption (void)
 {
@@ -229,30 +204,9 @@ test_properties_are_the_captioners (void)
 /* --- failures ----------------------------------------------------------- */
 
 static void
-check_failure (const char *options, GQuark domain, int code, const char *cause)
-{
-  g_autoptr (GstElement) pipeline =
-      launch ("videotestsrc num-buffers=5 ! ituningoverlay %s ! fakesink",
-          options);
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  g_autoptr (GstMessage) message = NULL;
-  g_autoptr (GError) error = NULL;
-  g_autofree char *debug = NULL;
-
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND,
-      GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  gst_message_parse_error (message, &error, &debug);
-  g_assert_error (error, domain, code);
-  g_assert_nonnull (strstr (debug, cause));
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-}
-
-static void
 test_a_bad_model_fails_the_start (void)
 {
-  check_failure ("model=/nowhere", GST_RESOURCE_ERROR,
+  assert_start_fails ("ituningoverlay model=/nowhere", GST_RESOURCE_ERROR,
       GST_RESOURCE_ERROR_OPEN_READ, "/nowhere");
 }
 
@@ -265,7 +219,8 @@ test_a_missing_textoverlay_is_named (void)
       "textoverlay");
 
   gst_registry_remove_feature (registry, feature);
-  check_failure ("", GST_CORE_ERROR, GST_CORE_ERROR_MISSING_PLUGIN, "pango");
+  assert_start_fails ("ituningoverlay", GST_CORE_ERROR,
+      GST_CORE_ERROR_MISSING_PLUGIN, "pango");
 }
 
 int
@@ -290,5 +245,6 @@ main (int argc, char **argv)
       test_a_bad_model_fails_the_start);
   g_test_add_func ("/overlay/a-missing-textoverlay-is-named",
       test_a_missing_textoverlay_is_named);
+  add_leaks_test ();
   return g_test_run ();
 }

@@ -5,6 +5,7 @@
 
 #include "gst/gstituning.h"
 #include "tests/gst/painter.h"
+#include "tests/gst/pipelines.h"
 
 /* The sampler on painted film whose cuts are known. */
 
@@ -608,8 +609,6 @@ test_tiny_frames_are_read (void)
 int
 main (int argc, char **argv)
 {
-  int result;
-
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   ADD ("hard-cuts-are-found", test_hard_cuts_are_found);
@@ -631,7 +630,6 @@ main (int argc, char **argv)
   g_test_add_func ("/sampler/every-format-shows-the-same",
       test_every_format_shows_the_same);
   g_test_add_func ("/sampler/tiny-frames-are-read", test_tiny_frames_are_read);
-  result = g_test_run ();
-  gst_deinit (); /* The leaks tracer reports. */
-  return result;
+  add_leaks_test ();
+  return g_test_run ();
 }

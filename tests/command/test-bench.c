@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <json-glib/json-glib.h>
+
+#include "tests/command/run.h"
+
+/* `ituning bench --elements`: what it says; how fast the elements are is not
+ * asserted. */
+
+static void
+check_way (JsonObject *object, const char *way)
+{
+  JsonObject *result = json_object_get_object_member (object, way);
+
+  g_assert_cmpfloat (json_object_get_double_member (result, "fps"), >, 0.0);
+  g_assert_cmpfloat (json_object_get_double_member (result, "ratio"), >, 0.0);
+  g_assert_true (json_object_has_member (result, "added_us"));
+}
+
+static void
+check_run (const Run *run, gboolean watching)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (JsonNode) node = json_from_string (run->out, &error);
+  JsonObject *object;
+
+  g_assert_no_error (error);
+  object = json_node_get_object (node);
+  g_assert_cmpint (json_object_get_int_member (object, "width"), ==, 1920);
+  check_way (object, "identity");
+  check_way (object, "off");
+  g_assert_cmpint (json_object_has_member (object, "watching"), ==, watching);
+  if (watching)
+    check_way (object, "watching");
+}
+
+static void
+test_needs_no_model (void)
+{
+  g_autoptr (Run) run = run_command (NULL, "bench", "--elements", "--runs", "1",
+      "--json", NULL);
+
+  assert_works (run);
+  check_run (run, FALSE);
+}
+
+static void
+test_watches_with_a_model (void)
+{
+  g_autofree char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny",
+      NULL);
+  g_autoptr (Run) run = run_command (NULL, "bench", "--elements", "--model",
+      model, "--runs", "1", "--json", NULL);
+
+  assert_works (run);
+  check_run (run, TRUE);
+}
+
+static void
+test_bad_model_is_named (void)
+{
+  g_autoptr (Run) run = run_command (NULL, "bench", "--elements", "--model",
+      "/nowhere", "--runs", "1", NULL);
+
+  assert_fails (run, 1, "/nowhere", "no such model");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/command/bench-elements/needs-no-model",
+      test_needs_no_model);
+  g_test_add_func ("/command/bench-elements/watches-with-a-model",
+      test_watches_with_a_model);
+  g_test_add_func ("/command/bench-elements/bad-model-is-named",
+      test_bad_model_is_named);
+  return g_test_run ();
+}
