@@ -31,7 +31,7 @@
 
 /* So that keyframes come faster than captions. */
 #define CAPTIONER \
-  "ituningcaptioner model=\"%s\" keyframes=interval max-interval=50000000 " \
+  "ituningcaptioner model=\"%s\" keyframes=interval min-interval=0 max-interval=50000000 " \
   "min-new-tokens=30 max-age=1000000000 "
 
 static WideModel model;

@@ -33,7 +33,8 @@ set_up (Setup *setup, GstClockTime piece)
   g_assert_nonnull (element);
   gst_util_set_object_arg (G_OBJECT (element), "keyframes", "interval");
   g_object_set (element, "model", model, "min-new-tokens", 4, "max-new-tokens",
-      4, "max-interval", INTERVAL, "live-cue-duration", piece, NULL);
+      4, "min-interval", (guint64) 0, "max-interval", INTERVAL,
+      "live-cue-duration", piece, NULL);
   setup->next = 0;
   setup->first = G_MAXUINT64;
   setup->bus = gst_bus_new ();

@@ -24,8 +24,8 @@ set_up (Setup *setup, gboolean live)
 
   g_assert_nonnull (element);
   gst_util_set_object_arg (G_OBJECT (element), "keyframes", "interval");
-  g_object_set (element, "model", model, "max-new-tokens", 4, "max-interval",
-      INTERVAL, NULL);
+  g_object_set (element, "model", model, "max-new-tokens", 4, "min-interval",
+      (guint64) 0, "max-interval", INTERVAL, NULL);
   setup->bus = gst_bus_new ();
   gst_element_set_bus (element, setup->bus);
   setup->harness = gst_harness_new_with_element (element, "sink", "src");

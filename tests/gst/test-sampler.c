@@ -17,6 +17,7 @@ typedef struct
   GstVideoInfo info;
   GstHarness
       *other; /* GStreamer's scenechange, while it is compared; or NULL */
+  GstBuffer *kept; /* what that one holds; or NULL */
   guint n_frames;
   GArray *found, *found_other; /* guint: frames with a new scene */
 } Fixture;
@@ -42,6 +43,8 @@ tear_down (Fixture *fixture, gconstpointer data)
   g_object_unref (fixture->sampler);
   painter_free (fixture->painter);
   g_clear_pointer (&fixture->other, gst_harness_teardown);
+  /* scenechange never lets go of the last frame. */
+  g_clear_pointer (&fixture->kept, gst_buffer_unref);
   g_array_unref (fixture->found);
   g_array_unref (fixture->found_other);
 }
@@ -53,6 +56,7 @@ push_to_other (Fixture *fixture, GstBuffer *buffer)
   GstEvent *event;
 
   gst_harness_push (fixture->other, gst_buffer_ref (buffer));
+  fixture->kept = buffer;
   while ((event = gst_harness_try_pull_event (fixture->other)) != NULL) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM)
       g_array_append_val (fixture->found_other, fixture->n_frames);
