@@ -56,13 +56,13 @@ push_to_other (Fixture *fixture, GstBuffer *buffer)
   GstEvent *event;
 
   gst_harness_push (fixture->other, gst_buffer_ref (buffer));
-  fixture->kept = buffer;
   while ((event = gst_harness_try_pull_event (fixture->other)) != NULL) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM)
       g_array_append_val (fixture->found_other, fixture->n_frames);
     gst_event_unref (event);
   }
-  gst_buffer_unref (gst_harness_pull (fixture->other));
+  fixture->kept = gst_harness_pull (fixture->other);
+  gst_buffer_unref (fixture->kept);
 }
 
 static GstItuningReason
