@@ -2,7 +2,10 @@
 #include "model/files.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "model/ituning.h"
 
@@ -46,14 +49,53 @@ ituning_file_map (const char *path, GError **error)
   return file;
 }
 
-/* Closing while cancelled drops the temporary file. */
-static void
-drop (GFileOutputStream *stream)
+static gboolean
+set_errno (GError **error)
 {
-  g_autoptr (GCancellable) cancelled = g_cancellable_new ();
+  g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_WRITE,
+      g_strerror (errno));
+  return FALSE;
+}
 
-  g_cancellable_cancel (cancelled);
-  g_output_stream_close (G_OUTPUT_STREAM (stream), cancelled, NULL);
+/* Writes the empty file @path, which is open as @fd. */
+static gboolean
+write_there (const char *path, int fd, ItuningFileWrite write, gpointer data,
+    GError **error)
+{
+  g_autoptr (GFile) file = g_file_new_for_path (path);
+  g_autoptr (GFileOutputStream) stream = g_file_append_to (file,
+      G_FILE_CREATE_NONE, NULL, error);
+
+  if (stream == NULL || !write (G_OUTPUT_STREAM (stream), data, error) ||
+      !g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, error))
+    return FALSE;
+  return fsync (fd) == 0 || set_errno (error);
+}
+
+/* A new file beside @path, which becomes @path when it is whole. */
+static gboolean
+replace (const char *path, ItuningFileWrite write, gpointer data,
+    GError **error)
+{
+  g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
+  struct stat info;
+  gboolean done;
+  int fd;
+
+  if (stat (path, &info) == 0 && !S_ISREG (info.st_mode)) {
+    g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_WRITE,
+        "is there, and not a regular file");
+    return FALSE;
+  }
+  fd = g_mkstemp_full (temporary, O_WRONLY | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return set_errno (error);
+  done = write_there (temporary, fd, write, data, error) &&
+      (g_rename (temporary, path) == 0 || set_errno (error));
+  if (!done)
+    g_unlink (temporary);
+  close (fd);
+  return done;
 }
 
 /**
@@ -72,16 +114,10 @@ gboolean
 ituning_file_replace (const char *path, ItuningFileWrite write, gpointer data,
     GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
   g_autoptr (GError) reason = NULL;
-  g_autoptr (GFileOutputStream) stream = g_file_replace (file, NULL, FALSE,
-      G_FILE_CREATE_REPLACE_DESTINATION, NULL, &reason);
 
-  if (stream != NULL && write (G_OUTPUT_STREAM (stream), data, &reason) &&
-      g_output_stream_close (G_OUTPUT_STREAM (stream), NULL, &reason))
+  if (replace (path, write, data, &reason))
     return TRUE;
-  if (stream != NULL)
-    drop (stream);
   if (g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     g_propagate_error (error, g_steal_pointer (&reason));
   else
