@@ -6,9 +6,6 @@
  * two, on a page of its own. */
 #ifdef ITUNING_EMBEDDED_MODEL
 extern const guint8 ituning_embedded_start[], ituning_embedded_end[];
-#else
-#define ituning_embedded_start ((const guint8 *) NULL)
-#define ituning_embedded_end ((const guint8 *) NULL)
 #endif
 
 /**
@@ -20,8 +17,10 @@ extern const guint8 ituning_embedded_start[], ituning_embedded_end[];
 GBytes *
 ituning_embedded_get (void)
 {
-  if (ituning_embedded_start == NULL)
-    return NULL;
+#ifdef ITUNING_EMBEDDED_MODEL
   return g_bytes_new_static (ituning_embedded_start,
       (gsize) (ituning_embedded_end - ituning_embedded_start));
+#else
+  return NULL;
+#endif
 }
