@@ -487,7 +487,6 @@ test_a_value_of_another_kind_is_said (void)
 
   for (gsize i = 0; i < G_N_ELEMENTS (keys); i++) {
     g_autofree char *text = NULL;
-    g_autofree guint *uints = NULL;
     ItuningGgufStrings words;
     double number, three[2];
     gboolean yes;
@@ -500,7 +499,7 @@ test_a_value_of_another_kind_is_said (void)
     ituning_gguf_get_string (gguf, keys[i], &text, &errors[3]);
     ituning_gguf_get_strings (gguf, keys[i], &words, &errors[4]);
     ituning_gguf_get_doubles (gguf, keys[i], three, 2, &errors[5]);
-    uints = ituning_gguf_get_uints (gguf, keys[i], 9, &size, &errors[6]);
+    g_free (ituning_gguf_get_uints (gguf, keys[i], 9, &size, &errors[6]));
     for (gsize getter = 0; getter < G_N_ELEMENTS (errors); getter++) {
       if (strchr (takers[i], "sdbtwDu"[getter]) != NULL) {
         g_assert_no_error (errors[getter]);
@@ -545,11 +544,11 @@ test_no_damaged_byte_does_harm (void)
 
   g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
   for (gsize i = 0; i < size * G_N_ELEMENTS (masks); i++) {
-    g_autofree char *copy = g_memdup2 (bytes, size);
+    g_autofree guint8 *copy = g_memdup2 (bytes, size);
     g_autoptr (GBytes) damaged = NULL;
     g_autoptr (GError) error = NULL;
     g_autoptr (ItuningGguf) gguf = NULL;
-    copy[i / G_N_ELEMENTS (masks)] ^= (char) masks[i % G_N_ELEMENTS (masks)];
+    copy[i / G_N_ELEMENTS (masks)] ^= masks[i % G_N_ELEMENTS (masks)];
     damaged = g_bytes_new_take (g_steal_pointer (&copy), size);
     gguf = ituning_gguf_new ("damaged", damaged, &error);
     n_errors += gguf == NULL;

@@ -359,7 +359,7 @@ write_weights (const char *folder)
           48 * sizeof (float));
     copies[i].data = rows;
     copies[i].dims[0] = 260;
-    copies[i].size = 260 * 48 * sizeof (float);
+    copies[i].size = sizeof (float) * 260 * 48;
   }
   g_assert_true (ituning_tensors_save (to, copies, n, NULL));
   g_file_set_contents (config,
