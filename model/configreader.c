@@ -4,6 +4,9 @@
 #include "model/ituning.h"
 #include "model/json.h"
 
+/* One member at a time, of either kind of file. What members mean, and which
+ * there are: config.c. */
+
 static const struct
 {
   const char *name;
@@ -86,7 +89,7 @@ ituning_config_read_size (ItuningConfigReader *self, const char *member,
 
 /**
  * ituning_config_read_double:
- * @value: (inout): likewise
+ * @value: (inout): left as it is when JSON does not have @member
  */
 void
 ituning_config_read_double (ItuningConfigReader *self, const char *member,
@@ -104,7 +107,7 @@ ituning_config_read_double (ItuningConfigReader *self, const char *member,
 
 /**
  * ituning_config_read_boolean:
- * @value: (inout): likewise
+ * @value: (inout): left as it is when JSON does not have @member
  */
 void
 ituning_config_read_boolean (ItuningConfigReader *self, const char *member,
@@ -141,7 +144,8 @@ read_string (ItuningConfigReader *self, const char *member)
 
 /**
  * ituning_config_read_activation:
- * @value: (inout): likewise
+ * @value: (inout): left as it is when JSON does not have @member; an activation that is not
+ *   known fails the reading
  */
 void
 ituning_config_read_activation (ItuningConfigReader *self, const char *member,
