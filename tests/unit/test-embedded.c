@@ -21,7 +21,6 @@ test_no_name_opens_it (void)
   g_assert_cmpuint (info->vision.part.mapped_size, >, 0);
 }
 
-/* Its weights are not given back to a file that is not there. */
 static void
 test_it_opens_twice (void)
 {

@@ -5,6 +5,7 @@
 
 #include "model/gguf.h"
 #include "model/ituning.h"
+#include "model/language.h"
 #include "tests/testutil.h"
 
 /* A model in one file: the same as its bundle, or a clear error. */
@@ -229,6 +230,30 @@ test_packing_again_changes_nothing (Fixture *fixture, gconstpointer data)
   }
   for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
     g_free (paths[i]);
+}
+
+/* What is in memory stays there when it has been converted: only a file's pages
+ * could be read again. */
+static void
+test_memory_is_left_alone (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (ItuningModel) bundle = open_tiny ();
+  g_autoptr (ItuningGguf) gguf = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  char *contents, *copy;
+  gsize size;
+
+  save (bundle, fixture->path, ITUNING_TYPE_BF16);
+  g_assert_true (g_file_get_contents (fixture->path, &contents, &size, NULL));
+  copy = g_memdup2 (contents, size);
+  bytes = g_bytes_new_take (contents, size);
+  gguf = ituning_gguf_new ("memory", bytes, &error);
+  g_assert_no_error (error);
+  ituning_language_free (ituning_language_new_packed (gguf, &error));
+  g_assert_no_error (error);
+  g_assert_cmpmem (contents, size, copy, size);
+  g_free (copy);
 }
 
 /* --- other parts -------------------------------------------------------- */
@@ -603,6 +628,7 @@ main (int argc, char **argv)
   ADD ("/packed/halves-are-rounded-weights", test_halves_are_rounded_weights);
   ADD ("/packed/packing-again-changes-nothing",
       test_packing_again_changes_nothing);
+  ADD ("/packed/memory-is-left-alone", test_memory_is_left_alone);
   ADD ("/packed/parts-come-from-either", test_parts_come_from_either);
   ADD ("/packed/a-misfit-names-the-file", test_a_misfit_names_the_file);
   ADD ("/packed/without-an-adapter-it-opens", test_without_an_adapter_it_opens);
