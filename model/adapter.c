@@ -68,6 +68,24 @@ ituning_adapter_open (const char *folder, GError **error)
 }
 
 /**
+ * ituning_adapter_new_packed:
+ * @packed: a packed model
+ *
+ * Returns: (transfer full): its adapter; or %NULL with the errors of the config
+ *   and the weights
+ */
+ItuningAdapter *
+ituning_adapter_new_packed (ItuningGguf *packed, GError **error)
+{
+  g_auto (ItuningAdapterConfig) config = { 0 };
+
+  if (!ituning_adapter_config_unpack (&config, packed, error))
+    return NULL;
+  return ituning_adapter_new (&config, ituning_weights_new_packed (packed),
+      error);
+}
+
+/**
  * ituning_adapter_ref:
  *
  * Returns: (transfer full): @adapter

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/gguf.h"
 #include "model/kernels/kernels.h"
 
-/* The three config.json of a bundle, with the names of their members. */
+/* The three config.json of a bundle, with the names of their members; in a
+ * packed file they are keys. */
 
 typedef struct
 {
@@ -53,6 +55,12 @@ gboolean ituning_language_config_load (ItuningLanguageConfig *config,
     const char *folder, GError **error);
 gboolean ituning_adapter_config_load (ItuningAdapterConfig *config,
     const char *folder, GError **error);
+gboolean ituning_vision_config_unpack (ItuningVisionConfig *config,
+    const ItuningGguf *packed, GError **error);
+gboolean ituning_language_config_unpack (ItuningLanguageConfig *config,
+    const ItuningGguf *packed, GError **error);
+gboolean ituning_adapter_config_unpack (ItuningAdapterConfig *config,
+    const ItuningGguf *packed, GError **error);
 void ituning_adapter_config_clear (ItuningAdapterConfig *config);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (ItuningAdapterConfig,
     ituning_adapter_config_clear)

@@ -184,6 +184,8 @@ typedef struct _ItuningModel ItuningModel;
  * @language: folder to take instead of the bundle's `language/`; or %NULL
  * @adapter: folder to take instead of the bundle's `adapter/`; or %NULL
  * @n_threads: threads that one call works with; 0 for one per processor
+ *
+ * In place of a folder there may be a packed file that holds that part.
  */
 typedef struct
 {
@@ -261,6 +263,9 @@ ITUNING_API ItuningModel *ituning_model_open_random (const char *size,
     guint n_threads, guint32 seed, GError **error);
 ITUNING_API ItuningModel *ituning_model_with_adapter (ItuningModel *model,
     const char *adapter, GError **error);
+ITUNING_API gboolean ituning_model_is_built_in (void);
+ITUNING_API gboolean ituning_model_save (ItuningModel *model, const char *path,
+    ItuningType type, GCancellable *cancellable, GError **error);
 ITUNING_API ItuningModel *ituning_model_ref (ItuningModel *model);
 ITUNING_API void ituning_model_unref (ItuningModel *model);
 ITUNING_API const ItuningModelInfo *ituning_model_get_info (

@@ -115,6 +115,24 @@ ituning_language_open (const char *folder, GError **error)
 }
 
 /**
+ * ituning_language_new_packed:
+ * @packed: a packed model
+ *
+ * Returns: (transfer full): its language model; or %NULL with the errors of the config
+ *   and the weights
+ */
+ItuningLanguage *
+ituning_language_new_packed (ItuningGguf *packed, GError **error)
+{
+  ItuningLanguageConfig config;
+
+  if (!ituning_language_config_unpack (&config, packed, error))
+    return NULL;
+  return ituning_language_new (&config, ituning_weights_new_packed (packed),
+      error);
+}
+
+/**
  * ituning_language_free:
  * @language: (nullable) (transfer full): a language model
  */

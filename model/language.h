@@ -35,5 +35,7 @@ typedef struct
 ItuningLanguage *ituning_language_open (const char *folder, GError **error);
 ItuningLanguage *ituning_language_new (const ItuningLanguageConfig *config,
     ItuningWeights *weights, GError **error);
+ItuningLanguage *ituning_language_new_packed (ItuningGguf *packed,
+    GError **error);
 void ituning_language_free (ItuningLanguage *language);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningLanguage, ituning_language_free)

@@ -71,12 +71,14 @@ ituning_linear_take (ItuningWeights *weights, gsize n_out, gsize n_in,
  * ituning_conv1d_take:
  *
  * As ituning_linear_take (), for Hugging Face's Conv1D, whose weight is
- * [n_in, n_out].
+ * [n_in, n_out]; but not in a packed file.
  */
 ItuningLinear
 ituning_conv1d_take (ItuningWeights *weights, gsize n_out, gsize n_in,
     const char *name)
 {
+  if (ituning_weights_is_packed (weights))
+    return ituning_linear_take (weights, n_out, n_in, name);
   return (ItuningLinear){
     .weight = ituning_weights_take (weights, ITUNING_SHAPE (n_in, n_out),
         "%s.weight", name),

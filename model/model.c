@@ -1,13 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/model.h"
 
+#include "model/embedded.h"
+#include "model/packed.h"
 #include "model/preprocess.h"
+#include "model/tokenizer.h"
 #include "model/tokenizerfiles.h"
 
-/* Opening a bundle: its three parts, and whether they fit together. */
+/* Opening a bundle, or a packed file of one: its three parts, and whether they
+ * fit together. */
 
 /* More would only wait for each other. */
 #define MAX_THREADS 256
+
+/* Where a part of a model is: in a folder, or in a packed file. Cleared, it is
+ * nowhere. */
+typedef struct
+{
+  char *path; /* owned: of the folder or the file */
+  ItuningGguf *packed; /* owned reference; NULL for a folder */
+} Place;
+
+static void
+place_clear (Place *place)
+{
+  g_clear_pointer (&place->path, g_free);
+  g_clear_pointer (&place->packed, ituning_gguf_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Place, place_clear)
 
 /* --- backbone ----------------------------------------------------------- */
 
@@ -47,42 +67,54 @@ ituning_backbone_new (guint n_threads)
 }
 
 /* Without a config of its own the tower gets CLIP's preprocessing. */
+static ItuningPreprocessor *
+make_preprocessor (const Place *place, gsize image_size, GError **error)
+{
+  g_autofree char *path = NULL;
+
+  if (place->packed != NULL)
+    return ituning_preprocessor_new_packed (place->packed, error);
+  path = g_build_filename (place->path, "preprocessor_config.json", NULL);
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return ituning_preprocessor_new_default (image_size);
+  return ituning_preprocessor_open (place->path, error);
+}
+
 static gboolean
-open_preprocessor (ItuningBackbone *self, const char *folder, GError **error)
+open_preprocessor (ItuningBackbone *self, const Place *place, GError **error)
 {
   const gsize wanted = self->vision->config.image_size;
   gsize width, height;
-  g_autofree char *path = g_build_filename (folder, "preprocessor_config.json",
-      NULL);
 
-  if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-    self->preprocessor = ituning_preprocessor_new_default (wanted);
-    return TRUE;
-  }
-  self->preprocessor = ituning_preprocessor_open (folder, error);
+  self->preprocessor = make_preprocessor (place, wanted, error);
   if (self->preprocessor == NULL)
     return FALSE;
   ituning_preprocessor_get_size (self->preprocessor, &width, &height);
   if (width != wanted || height != wanted) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-        "%s: preprocessor_config.json makes images of %" G_GSIZE_FORMAT
-        " x %" G_GSIZE_FORMAT ", the model wants %" G_GSIZE_FORMAT
-        " x %" G_GSIZE_FORMAT,
-        folder, width, height, wanted, wanted);
+        "%s: %s makes images of %" G_GSIZE_FORMAT " x %" G_GSIZE_FORMAT
+        ", the model wants %" G_GSIZE_FORMAT " x %" G_GSIZE_FORMAT,
+        place->path,
+        place->packed != NULL ? "its preprocessing"
+                              : "preprocessor_config.json",
+        width, height, wanted, wanted);
     return FALSE;
   }
   return TRUE;
 }
 
 static gboolean
-open_tokenizer (ItuningBackbone *self, const char *folder, GError **error)
+open_tokenizer (ItuningBackbone *self, const Place *place, GError **error)
 {
   const gsize wanted = self->language->config.vocab_size;
   gsize found;
 
-  if (!ituning_tokenizer_files_exist (folder))
+  if (place->packed != NULL ? !ituning_packed_has_tokenizer (place->packed)
+                            : !ituning_tokenizer_files_exist (place->path))
     return TRUE;
-  self->tokenizer = ituning_tokenizer_open (folder, error);
+  self->tokenizer = place->packed != NULL
+      ? ituning_tokenizer_new_packed (place->packed, error)
+      : ituning_tokenizer_open (place->path, error);
   if (self->tokenizer == NULL)
     return FALSE;
   found = ituning_tokenizer_get_size (self->tokenizer);
@@ -90,22 +122,26 @@ open_tokenizer (ItuningBackbone *self, const char *folder, GError **error)
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: the vocabulary has %" G_GSIZE_FORMAT
         " tokens, the model %" G_GSIZE_FORMAT,
-        folder, found, wanted);
+        place->path, found, wanted);
     return FALSE;
   }
   return TRUE;
 }
 
 static ItuningBackbone *
-backbone_open (const char *vision, const char *language, guint n_threads,
+backbone_open (const Place *vision, const Place *language, guint n_threads,
     GError **error)
 {
   g_autoptr (ItuningBackbone) self = ituning_backbone_new (n_threads);
 
-  self->vision = ituning_vision_open (vision, error);
+  self->vision = vision->packed != NULL
+      ? ituning_vision_new_packed (vision->packed, error)
+      : ituning_vision_open (vision->path, error);
   if (self->vision == NULL || !open_preprocessor (self, vision, error))
     return NULL;
-  self->language = ituning_language_open (language, error);
+  self->language = language->packed != NULL
+      ? ituning_language_new_packed (language->packed, error)
+      : ituning_language_open (language->path, error);
   if (self->language == NULL || !open_tokenizer (self, language, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -203,42 +239,85 @@ check_fit (const ItuningBackbone *backbone, const ItuningAdapter *adapter,
 }
 
 static ItuningAdapter *
-open_adapter (const ItuningBackbone *backbone, const char *folder,
+open_adapter (const ItuningBackbone *backbone, const Place *place,
     GError **error)
 {
-  g_autoptr (ItuningAdapter) adapter = ituning_adapter_open (folder, error);
+  g_autoptr (ItuningAdapter) adapter = place->packed != NULL
+      ? ituning_adapter_new_packed (place->packed, error)
+      : ituning_adapter_open (place->path, error);
 
-  if (adapter == NULL || !check_fit (backbone, adapter, folder, error))
+  if (adapter == NULL || !check_fit (backbone, adapter, place->path, error))
     return NULL;
   return g_steal_pointer (&adapter);
-}
-
-static char *
-find_part (const char *path, const char *given, const char *name)
-{
-  if (given != NULL)
-    return g_strdup (given);
-  return path != NULL ? g_build_filename (path, name, NULL) : NULL;
 }
 
 static gboolean
 check_bundle (const char *path, GError **error)
 {
-  if (path == NULL || g_file_test (path, G_FILE_TEST_IS_DIR))
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return TRUE;
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_OPEN,
-      g_file_test (path, G_FILE_TEST_EXISTS)
-          ? "%s: is a file; a model is a folder with vision, language and "
-            "adapter in it"
-          : "%s: there is no such model folder",
-      path);
+      "%s: there is no such model, neither a folder nor a .gguf file", path);
   return FALSE;
+}
+
+/* The whole model; nowhere when the parts that are needed have been named. */
+static gboolean
+find_model (Place *place, const char *path, const ItuningModelOptions *options,
+    GError **error)
+{
+  if (path == NULL) {
+    if (options->vision != NULL && options->language != NULL)
+      return TRUE;
+    place->packed = ituning_packed_open_embedded (error);
+  } else if (ituning_packed_is (path)) {
+    place->packed = ituning_packed_open (path, error);
+  } else if (!check_bundle (path, error)) {
+    return FALSE;
+  } else {
+    place->path = g_strdup (path);
+    return TRUE;
+  }
+  if (place->packed == NULL)
+    return FALSE;
+  place->path = g_strdup (ituning_gguf_get_path (place->packed));
+  return TRUE;
+}
+
+/* What was @given for a part, or the model's part of that @name. */
+static gboolean
+find_part (Place *place, const Place *model, const char *given,
+    const char *name, GError **error)
+{
+  if (given != NULL) {
+    place->path = g_strdup (given);
+    if (!ituning_packed_is (given))
+      return TRUE;
+    place->packed = ituning_packed_open (given, error);
+    return place->packed != NULL;
+  }
+  if (model->packed != NULL) {
+    place->path = g_strdup (model->path);
+    place->packed = ituning_gguf_ref (model->packed);
+  } else if (model->path != NULL) {
+    place->path = g_build_filename (model->path, name, NULL);
+  }
+  return TRUE;
+}
+
+static gboolean
+has_adapter (const Place *place)
+{
+  if (place->packed != NULL)
+    return ituning_packed_has_adapter (place->packed);
+  return place->path != NULL && g_file_test (place->path, G_FILE_TEST_EXISTS);
 }
 
 /**
  * ituning_model_open:
  * @path: (nullable): a bundle: a folder with `vision`, `language` and
- *   `adapter`; may be %NULL when @options names the first two
+ *   `adapter`, or a packed file of them; %NULL for the built-in model, or when
+ *   @options names the first two
  * @options: (nullable): what to take from elsewhere, and the threads
  *
  * Opens a model. Weights stored as F32 are used in place; each is checked for
@@ -253,36 +332,32 @@ ituning_model_open (const char *path, const ItuningModelOptions *options,
 {
   static const ItuningModelOptions defaults = { 0 };
   const ItuningModelOptions *given = options != NULL ? options : &defaults;
-  g_autofree char *vision = find_part (path, given->vision, "vision");
-  g_autofree char *language = find_part (path, given->language, "language");
-  g_autofree char *folder = find_part (path, given->adapter, "adapter");
+  g_auto (Place) model = { 0 }, vision = { 0 }, language = { 0 };
+  g_auto (Place) adapter = { 0 };
   g_autoptr (ItuningBackbone) backbone = NULL;
-  ItuningAdapter *adapter = NULL;
+  ItuningAdapter *opened = NULL;
 
-  if (vision == NULL || language == NULL) {
-    g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
-        "no model is named: neither a bundle, nor a vision and a language "
-        "model");
+  if (!find_model (&model, path, given, error) ||
+      !find_part (&vision, &model, given->vision, "vision", error) ||
+      !find_part (&language, &model, given->language, "language", error) ||
+      !find_part (&adapter, &model, given->adapter, "adapter", error))
     return NULL;
-  }
-  if (!check_bundle (path, error))
-    return NULL;
-  backbone = backbone_open (vision, language, given->n_threads, error);
+  backbone = backbone_open (&vision, &language, given->n_threads, error);
   if (backbone == NULL)
     return NULL;
-  if (given->adapter != NULL ||
-      (folder != NULL && g_file_test (folder, G_FILE_TEST_EXISTS))) {
-    adapter = open_adapter (backbone, folder, error);
-    if (adapter == NULL)
+  if (given->adapter != NULL || has_adapter (&adapter)) {
+    opened = open_adapter (backbone, &adapter, error);
+    if (opened == NULL)
       return NULL;
   }
-  return ituning_model_new (g_steal_pointer (&backbone), adapter);
+  return ituning_model_new (g_steal_pointer (&backbone), opened);
 }
 
 /**
  * ituning_model_with_adapter:
  * @model: a model
- * @adapter: folder of another adapter
+ * @adapter: (nullable): folder of another adapter, or a packed file with one;
+ *   %NULL for that of the built-in model
  *
  * Returns: (transfer full): a model that shares all but the adapter with
  *   @model; or %NULL with any %ITUNING_ERROR
@@ -291,14 +366,32 @@ ItuningModel *
 ituning_model_with_adapter (ItuningModel *model, const char *adapter,
     GError **error)
 {
+  const ItuningModelOptions options = { 0 };
+  g_auto (Place) built_in = { 0 }, place = { 0 };
   ItuningAdapter *opened;
 
-  g_return_val_if_fail (model != NULL && adapter != NULL, NULL);
-  opened = open_adapter (model->backbone, adapter, error);
+  g_return_val_if_fail (model != NULL, NULL);
+  if ((adapter == NULL && !find_model (&built_in, NULL, &options, error)) ||
+      !find_part (&place, &built_in, adapter, "adapter", error))
+    return NULL;
+  opened = open_adapter (model->backbone, &place, error);
   if (opened == NULL)
     return NULL;
   g_atomic_ref_count_inc (&model->backbone->refs);
   return ituning_model_new (model->backbone, opened);
+}
+
+/**
+ * ituning_model_is_built_in:
+ *
+ * Returns: whether ituning_model_open () has a model where none is named
+ */
+gboolean
+ituning_model_is_built_in (void)
+{
+  g_autoptr (GBytes) bytes = ituning_embedded_get ();
+
+  return bytes != NULL;
 }
 
 /* --- access ------------------------------------------------------------- */

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/ituning.h"
+#include "model/preprocessconfig.h"
 
 ItuningPreprocessor *ituning_preprocessor_new_default (gsize size);
+ItuningPreprocessor *ituning_preprocessor_new_packed (const ItuningGguf *packed,
+    GError **error);
+const ItuningPreprocessConfig *ituning_preprocessor_get_config (
+    const ItuningPreprocessor *preprocessor);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "model/files.h"
 #include "model/json.h"
 
 /* The format: a little-endian u64 with the header's length, the header (a JSON
@@ -99,40 +100,6 @@ read_entry (const char *path, const char *name, JsonNode *node,
   return TRUE;
 }
 
-static int
-compare_data (gconstpointer a, gconstpointer b)
-{
-  const ItuningTensor *x = a, *y = b;
-
-  if (x->data != y->data)
-    return (const guint8 *) x->data < (const guint8 *) y->data ? -1 : 1;
-  return x->size < y->size ? -1 : x->size > y->size;
-}
-
-/* Sorts the tensors by place and looks for two that share bytes. */
-static gboolean
-check_overlaps (const char *path, GArray *found, guint first, GError **error)
-{
-  const ItuningTensor *tensors;
-  const guint8 *end = NULL;
-
-  if (found->len == first)
-    return TRUE;
-  tensors = &g_array_index (found, ItuningTensor, first);
-  qsort ((void *) tensors, found->len - first, sizeof (ItuningTensor),
-      compare_data);
-  for (guint i = 0; i < found->len - first; i++) {
-    const guint8 *data = tensors[i].data;
-    if (tensors[i].size == 0)
-      continue;
-    if (data < end)
-      return format_error (error, path, tensors[i].name,
-          "overlaps another tensor");
-    end = data + tensors[i].size;
-  }
-  return TRUE;
-}
-
 static gboolean
 read_header (const char *path, const guint8 *bytes, gsize size, gsize *length,
     GError **error)
@@ -194,7 +161,7 @@ ituning_safetensors_read (const char *path, GMappedFile *file, GArray *found,
     tensor.name = g_strdup (name);
     g_array_append_val (found, tensor);
   }
-  return check_overlaps (path, found, first, error);
+  return ituning_tensors_check_overlaps (path, found, first, error);
 }
 
 /* --- writing ------------------------------------------------------------ */
@@ -252,25 +219,34 @@ build_header (const ItuningTensor *tensors, const gsize *order, gsize n_tensors,
   return g_string_free (header, FALSE);
 }
 
-static gboolean
-write_all (GOutputStream *stream, const ItuningTensor *tensors,
-    const gsize *order, gsize n_tensors, GError **error)
+/* What is written, in which order. */
+typedef struct
 {
+  const ItuningTensor *tensors;
+  const gsize *order;
+  gsize n_tensors;
+} Output;
+
+static gboolean
+write_all (GOutputStream *stream, gpointer data, GError **error)
+{
+  const Output *self = data;
   gsize length;
-  g_autofree char *header = build_header (tensors, order, n_tensors, &length);
+  g_autofree char *header = build_header (self->tensors, self->order,
+      self->n_tensors, &length);
   const guint64 promised = GUINT64_TO_LE ((guint64) length);
 
   if (!g_output_stream_write_all (stream, &promised, sizeof (promised), NULL,
           NULL, error) ||
       !g_output_stream_write_all (stream, header, length, NULL, NULL, error))
     return FALSE;
-  for (gsize i = 0; i < n_tensors; i++) {
-    const ItuningTensor *tensor = &tensors[order[i]];
+  for (gsize i = 0; i < self->n_tensors; i++) {
+    const ItuningTensor *tensor = &self->tensors[self->order[i]];
     if (!g_output_stream_write_all (stream, tensor->data, tensor->size, NULL,
             NULL, error))
       return FALSE;
   }
-  return g_output_stream_close (stream, NULL, error);
+  return TRUE;
 }
 
 /**
@@ -289,29 +265,12 @@ gboolean
 ituning_tensors_save (const char *path, const ItuningTensor *tensors,
     gsize n_tensors, GError **error)
 {
-  g_autoptr (GFile) file = g_file_new_for_path (path);
-  g_autoptr (GError) reason = NULL;
   g_autofree gsize *order = g_new (gsize, MAX (n_tensors, 1));
-  g_autoptr (GFileOutputStream) stream = NULL;
+  Output output = { tensors, order, n_tensors };
 
   for (gsize i = 0; i < n_tensors; i++)
     order[i] = i;
   g_qsort_with_data (order, (int) n_tensors, sizeof (gsize), compare_alignment,
       (gpointer) tensors);
-  stream = g_file_replace (file, NULL, FALSE, G_FILE_CREATE_REPLACE_DESTINATION,
-      NULL, &reason);
-  if (stream == NULL ||
-      !write_all (G_OUTPUT_STREAM (stream), tensors, order, n_tensors,
-          &reason)) {
-    if (stream != NULL) {
-      /* Closing while cancelled drops the temporary file. */
-      g_autoptr (GCancellable) cancelled = g_cancellable_new ();
-      g_cancellable_cancel (cancelled);
-      g_output_stream_close (G_OUTPUT_STREAM (stream), cancelled, NULL);
-    }
-    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s", path,
-        reason->message);
-    return FALSE;
-  }
-  return TRUE;
+  return ituning_file_replace (path, write_all, &output, error);
 }

@@ -103,6 +103,50 @@ ituning_tensor_describe_dims (const gsize *dims, gsize n_dims)
   return g_string_free (text, FALSE);
 }
 
+static int
+compare_data (gconstpointer a, gconstpointer b)
+{
+  const ItuningTensor *x = a, *y = b;
+
+  if (x->data != y->data)
+    return (const guint8 *) x->data < (const guint8 *) y->data ? -1 : 1;
+  return x->size < y->size ? -1 : x->size > y->size;
+}
+
+/**
+ * ituning_tensors_check_overlaps:
+ * @path: their file, for messages
+ * @found: ItuningTensor array, sorted by place from @first on
+ * @first: the first one of that file
+ *
+ * Returns: FALSE with %ITUNING_ERROR_FORMAT when two of them share bytes
+ */
+gboolean
+ituning_tensors_check_overlaps (const char *path, GArray *found, guint first,
+    GError **error)
+{
+  const ItuningTensor *tensors;
+  const guint8 *end = NULL;
+
+  if (found->len == first)
+    return TRUE;
+  tensors = &g_array_index (found, ItuningTensor, first);
+  qsort ((void *) tensors, found->len - first, sizeof (ItuningTensor),
+      compare_data);
+  for (guint i = 0; i < found->len - first; i++) {
+    const guint8 *data = tensors[i].data;
+    if (tensors[i].size == 0)
+      continue;
+    if (data < end) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
+          "%s: tensor \"%s\" overlaps another tensor", path, tensors[i].name);
+      return FALSE;
+    }
+    end = data + tensors[i].size;
+  }
+  return TRUE;
+}
+
 static void
 clear_name (gpointer tensor)
 {

@@ -13,6 +13,8 @@ gboolean ituning_pytorch_read (const char *path, GMappedFile *file,
 
 gboolean ituning_tensor_set_shape (ItuningTensor *tensor, const guint64 *dims,
     gsize n_dims);
+gboolean ituning_tensors_check_overlaps (const char *path, GArray *found,
+    guint first, GError **error);
 ItuningTensors *ituning_tensors_open_folder (const char *folder,
     GError **error);
 const char *ituning_tensors_get_path (const ItuningTensors *tensors);

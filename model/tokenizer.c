@@ -1,27 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/ituning.h"
+#include "model/tokenizer.h"
 
 #include <string.h>
 
 #include "model/bpe.h"
 #include "model/merger.h"
+#include "model/packed.h"
 #include "model/pretokenize.h"
 #include "model/tokenizerfiles.h"
 
 /* A text's way: words (pretokenize.c) -> bytes, joined to tokens by rank
  * (merger.c, with the tables of bpe.c) -> ids. The tables come from the files
- * of a language folder (tokenizerfiles.c). */
+ * of a language folder (tokenizerfiles.c) or from a packed model
+ * (packedvocabulary.c). */
 
 struct _ItuningTokenizer
 {
   gatomicrefcount refs;
+  ItuningVocabulary *vocabulary; /* owned: what the tables were made of */
   ItuningBpe *bpe; /* owned */
 };
+
+static ItuningTokenizer *
+tokenizer_new (ItuningVocabulary *loaded, GError **error)
+{
+  g_autoptr (ItuningVocabulary) vocabulary = loaded;
+  ItuningTokenizer *tokenizer;
+  ItuningBpe *bpe;
+
+  if (vocabulary == NULL)
+    return NULL;
+  bpe = ituning_bpe_new (vocabulary, error);
+  if (bpe == NULL)
+    return NULL;
+  tokenizer = g_new (ItuningTokenizer, 1);
+  g_atomic_ref_count_init (&tokenizer->refs);
+  tokenizer->vocabulary = g_steal_pointer (&vocabulary);
+  tokenizer->bpe = bpe;
+  return tokenizer;
+}
+
+/**
+ * ituning_tokenizer_new_packed:
+ * @packed: a packed model with a tokenizer
+ *
+ * Returns: (transfer full): its tokenizer; or %NULL as ituning_tokenizer_open ()
+ */
+ItuningTokenizer *
+ituning_tokenizer_new_packed (const ItuningGguf *packed, GError **error)
+{
+  return tokenizer_new (ituning_vocabulary_unpack (packed, error), error);
+}
+
+/**
+ * ituning_tokenizer_get_vocabulary:
+ *
+ * Returns: (transfer none): its tokens and merges
+ */
+const ItuningVocabulary *
+ituning_tokenizer_get_vocabulary (const ItuningTokenizer *tokenizer)
+{
+  return tokenizer->vocabulary;
+}
 
 /**
  * ituning_tokenizer_open:
  * @language_dir: folder with Hugging Face's `vocab.json` and `merges.txt`, or
- *   with `tokenizer.json`; the first two win
+ *   with `tokenizer.json`; the first two win. Or a packed model.
  *
  * Loads a byte-level BPE such as GPT-2's. `added_tokens.json`, beside
  * `vocab.json`, and `added_tokens`, in `tokenizer.json`, give ids to special
@@ -35,22 +80,15 @@ struct _ItuningTokenizer
 ItuningTokenizer *
 ituning_tokenizer_open (const char *language_dir, GError **error)
 {
-  g_autoptr (ItuningVocabulary) vocabulary = NULL;
-  g_autoptr (ItuningBpe) bpe = NULL;
-  ItuningTokenizer *tokenizer;
+  g_autoptr (ItuningGguf) packed = NULL;
 
   g_return_val_if_fail (language_dir != NULL, NULL);
 
-  vocabulary = ituning_tokenizer_files_load (language_dir, error);
-  if (vocabulary == NULL)
-    return NULL;
-  bpe = ituning_bpe_new (vocabulary, error);
-  if (bpe == NULL)
-    return NULL;
-  tokenizer = g_new (ItuningTokenizer, 1);
-  g_atomic_ref_count_init (&tokenizer->refs);
-  tokenizer->bpe = g_steal_pointer (&bpe);
-  return tokenizer;
+  if (!ituning_packed_is (language_dir))
+    return tokenizer_new (ituning_tokenizer_files_load (language_dir, error),
+        error);
+  packed = ituning_packed_open (language_dir, error);
+  return packed != NULL ? ituning_tokenizer_new_packed (packed, error) : NULL;
 }
 
 /**
@@ -79,6 +117,7 @@ ituning_tokenizer_unref (ItuningTokenizer *tokenizer)
   if (tokenizer == NULL || !g_atomic_ref_count_dec (&tokenizer->refs))
     return;
   ituning_bpe_free (tokenizer->bpe);
+  ituning_vocabulary_free (tokenizer->vocabulary);
   g_free (tokenizer);
 }
 

@@ -135,6 +135,24 @@ ituning_vision_open (const char *folder, GError **error)
 }
 
 /**
+ * ituning_vision_new_packed:
+ * @packed: a packed model
+ *
+ * Returns: (transfer full): its vision tower; or %NULL with the errors of the config
+ *   and the weights
+ */
+ItuningVision *
+ituning_vision_new_packed (ItuningGguf *packed, GError **error)
+{
+  ItuningVisionConfig config;
+
+  if (!ituning_vision_config_unpack (&config, packed, error))
+    return NULL;
+  return ituning_vision_new (&config, ituning_weights_new_packed (packed),
+      error);
+}
+
+/**
  * ituning_vision_free:
  * @vision: (nullable) (transfer full): a vision tower
  */

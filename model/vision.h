@@ -45,6 +45,7 @@ typedef struct
 ItuningVision *ituning_vision_open (const char *folder, GError **error);
 ItuningVision *ituning_vision_new (const ItuningVisionConfig *config,
     ItuningWeights *weights, GError **error);
+ItuningVision *ituning_vision_new_packed (ItuningGguf *packed, GError **error);
 void ituning_vision_free (ItuningVision *vision);
 gboolean ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,

@@ -7,21 +7,40 @@
 
 #include "model/half.h"
 #include "model/kernels/kernels.h"
+#include "model/names.h"
 #include "model/tensors.h"
 
-/* The parameters of one part of a model, as floats. Those stored as F32 are
+/* What was taken. */
+typedef struct
+{
+  char *name; /* owned: Hugging Face's */
+  gsize dims[ITUNING_MAX_DIMS];
+  gsize n_dims;
+  const float *values; /* borrowed from the weights */
+} Taken;
+
+/* The parameters of one part of a model, as floats, under Hugging Face's names,
+ * which a packed file has others for. Those stored as F32 are
  * used where they are mapped, if they are aligned there; others are copied into
- * memory of our own.
+ * memory of our own. With neither tensors nor a packed file they are random.
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
 {
-  ItuningTensors *tensors; /* owned; NULL for random weights */
+  ItuningTensors *tensors; /* owned; of a folder */
+  ItuningGguf *packed; /* owned reference: in place of @tensors */
   char *prefix; /* owned: before every name in the file */
+  GArray *taken; /* owned: Taken */
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
   ItuningPartInfo info;
   GError *failure; /* owned: the first one */
 };
+
+static void
+clear_taken (gpointer taken)
+{
+  g_free (((Taken *) taken)->name);
+}
 
 static ItuningWeights *
 weights_new (ItuningTensors *tensors, guint32 seed)
@@ -30,6 +49,8 @@ weights_new (ItuningTensors *tensors, guint32 seed)
 
   self->tensors = tensors;
   self->prefix = g_strdup ("");
+  self->taken = g_array_new (FALSE, FALSE, sizeof (Taken));
+  g_array_set_clear_func (self->taken, clear_taken);
   self->owned = g_ptr_array_new_with_free_func (g_aligned_free);
   self->random = 0x9e3779b97f4a7c15u ^ seed;
   return self;
@@ -47,6 +68,21 @@ ituning_weights_open (const char *folder, GError **error)
   ItuningTensors *tensors = ituning_tensors_open_folder (folder, error);
 
   return tensors != NULL ? weights_new (tensors, 0) : NULL;
+}
+
+/**
+ * ituning_weights_new_packed:
+ * @packed: a packed model, of which a reference is taken
+ *
+ * Returns: (transfer full): the weights of all its parts
+ */
+ItuningWeights *
+ituning_weights_new_packed (ItuningGguf *packed)
+{
+  ItuningWeights *self = weights_new (NULL, 0);
+
+  self->packed = ituning_gguf_ref (packed);
+  return self;
 }
 
 /**
@@ -74,8 +110,22 @@ ituning_weights_free (ItuningWeights *weights)
   g_clear_error (&weights->failure);
   g_ptr_array_unref (weights->owned);
   g_free (weights->prefix);
+  g_array_unref (weights->taken);
   ituning_tensors_free (weights->tensors);
+  ituning_gguf_unref (weights->packed);
   g_free (weights);
+}
+
+/**
+ * ituning_weights_is_packed:
+ *
+ * Returns: whether they are of a packed file, which holds the weights of a
+ *   Conv1D as [n_out, n_in]
+ */
+gboolean
+ituning_weights_is_packed (const ItuningWeights *weights)
+{
+  return weights->packed != NULL;
 }
 
 /**
@@ -89,6 +139,29 @@ ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix)
   weights->prefix = g_strdup (prefix);
 }
 
+static gboolean
+is_random (const ItuningWeights *self)
+{
+  return self->tensors == NULL && self->packed == NULL;
+}
+
+/* What the file calls the tensor @name; a packed one has no such tensor where
+ * there is no name for it. */
+static char *
+name_stored (const ItuningWeights *self, const char *name)
+{
+  char *packed = self->packed != NULL ? ituning_name_pack (name, NULL) : NULL;
+
+  return packed != NULL ? packed : g_strdup (name);
+}
+
+static const ItuningTensor *
+find_stored (const ItuningWeights *self, const char *stored)
+{
+  return self->packed != NULL ? ituning_gguf_lookup (self->packed, stored)
+                              : ituning_tensors_lookup (self->tensors, stored);
+}
+
 /**
  * ituning_weights_has:
  * @name: a name, without the prefix
@@ -99,9 +172,9 @@ gboolean
 ituning_weights_has (ItuningWeights *weights, const char *name)
 {
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
+  g_autofree char *stored = name_stored (weights, full);
 
-  return weights->tensors == NULL ||
-      ituning_tensors_lookup (weights->tensors, full) != NULL;
+  return is_random (weights) || find_stored (weights, stored) != NULL;
 }
 
 static float *
@@ -154,8 +227,10 @@ fail (ItuningWeights *self, ItuningError code, const char *name,
 {
   if (self->failure == NULL)
     self->failure = g_error_new (ITUNING_ERROR, (int) code,
-        "%s: tensor \"%s\" %s", ituning_tensors_get_path (self->tensors), name,
-        what);
+        "%s: tensor \"%s\" %s",
+        self->packed != NULL ? ituning_gguf_get_path (self->packed)
+                             : ituning_tensors_get_path (self->tensors),
+        name, what);
 }
 
 /* Gives back the memory of mapped pages that will not be read again. */
@@ -188,7 +263,8 @@ as_floats (ItuningWeights *self, const ItuningTensor *tensor, gsize n)
     ituning_half_to_float (values, tensor->data, n);
   else
     ituning_bfloat16_to_float (values, tensor->data, n);
-  drop_pages (tensor->data, tensor->size);
+  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
+    drop_pages (tensor->data, tensor->size);
   return values;
 }
 
@@ -196,7 +272,7 @@ static const float *
 take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     gsize n_dims, gsize n)
 {
-  const ItuningTensor *tensor = ituning_tensors_lookup (self->tensors, name);
+  const ItuningTensor *tensor = find_stored (self, name);
   const float *values;
 
   if (tensor == NULL) {
@@ -246,7 +322,8 @@ const float *
 ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
     const char *name_format, ...)
 {
-  g_autofree char *name = NULL, *full = NULL;
+  g_autofree char *name = NULL, *stored = NULL;
+  Taken taken = { .n_dims = n_dims };
   va_list args;
   gsize n = 1;
 
@@ -255,13 +332,18 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
   va_start (args, name_format);
   name = g_strdup_vprintf (name_format, args);
   va_end (args);
-  full = g_strconcat (weights->prefix, name, NULL);
-  for (gsize i = 0; i < n_dims; i++)
+  taken.name = g_strconcat (weights->prefix, name, NULL);
+  stored = name_stored (weights, taken.name);
+  for (gsize i = 0; i < n_dims; i++) {
+    taken.dims[i] = dims[i];
     n *= dims[i]; /* bounded by the configs */
+  }
   weights->info.n_parameters += n;
-  if (weights->tensors == NULL)
-    return make_random (weights, full, dims, n_dims, n);
-  return take_stored (weights, full, dims, n_dims, n);
+  taken.values = is_random (weights)
+      ? make_random (weights, stored, dims, n_dims, n)
+      : take_stored (weights, stored, dims, n_dims, n);
+  g_array_append_val (weights->taken, taken);
+  return taken.values;
 }
 
 /**
@@ -273,9 +355,10 @@ void
 ituning_weights_refuse (ItuningWeights *weights, const char *name)
 {
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
+  g_autofree char *stored = name_stored (weights, full);
 
-  if (weights->tensors != NULL && ituning_weights_has (weights, name))
-    fail (weights, ITUNING_ERROR_MISMATCH, full,
+  if (!is_random (weights) && find_stored (weights, stored) != NULL)
+    fail (weights, ITUNING_ERROR_MISMATCH, stored,
         "is of a layer that the config does not have");
 }
 
@@ -298,4 +381,28 @@ ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
   }
   *info = weights->info;
   return TRUE;
+}
+
+/**
+ * ituning_weights_pack:
+ * @weights: weights of which all was taken, without a failure
+ * @type: what matrices become; all else is F32
+ * @writer: gets the tensors, in the order in which they were taken
+ */
+void
+ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
+    ItuningGgufWriter *writer)
+{
+  for (guint i = 0; i < weights->taken->len; i++) {
+    const Taken *taken = &g_array_index (weights->taken, Taken, i);
+    ItuningNameKind kind;
+    g_autofree char *name = ituning_name_pack (taken->name, &kind);
+    const gboolean transpose = kind == ITUNING_NAME_CONV1D &&
+        !ituning_weights_is_packed (weights);
+    const gsize reversed[] = { taken->dims[1], taken->dims[0] };
+    ituning_gguf_writer_add_tensor (writer, name,
+        kind == ITUNING_NAME_PLAIN ? ITUNING_TYPE_F32 : type,
+        transpose ? reversed : taken->dims, taken->n_dims, taken->values,
+        transpose);
+  }
 }

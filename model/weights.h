@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/ituning.h"
+#include "model/gguf.h"
 
 typedef struct _ItuningWeights ItuningWeights;
 
@@ -11,8 +11,10 @@ typedef struct _ItuningWeights ItuningWeights;
       sizeof ((const gsize[]){ __VA_ARGS__ }) / sizeof (gsize)
 
 ItuningWeights *ituning_weights_open (const char *folder, GError **error);
+ItuningWeights *ituning_weights_new_packed (ItuningGguf *packed);
 ItuningWeights *ituning_weights_new_random (guint32 seed);
 void ituning_weights_free (ItuningWeights *weights);
+gboolean ituning_weights_is_packed (const ItuningWeights *weights);
 void ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix);
 gboolean ituning_weights_has (ItuningWeights *weights, const char *name);
 const float *ituning_weights_take (ItuningWeights *weights, const gsize *dims,
@@ -20,4 +22,6 @@ const float *ituning_weights_take (ItuningWeights *weights, const gsize *dims,
 void ituning_weights_refuse (ItuningWeights *weights, const char *name);
 gboolean ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
     GError **error);
+void ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
+    ItuningGgufWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningWeights, ituning_weights_free)

@@ -121,12 +121,16 @@ real_path (const char *folder, const char *part)
   return copy;
 }
 
+/* A packed model is all of its parts; the built-in one has no path. */
 static char *
 find_part (const GstItuningModelSpec *spec, const char *given, const char *part)
 {
   if (given != NULL)
     return real_path (given, NULL);
-  return spec->model != NULL ? real_path (spec->model, part) : g_strdup ("");
+  if (spec->model == NULL)
+    return g_strdup ("");
+  return real_path (spec->model,
+      g_file_test (spec->model, G_FILE_TEST_IS_REGULAR) ? NULL : part);
 }
 
 /* Engines are shared by those who name the same files and threads. */
@@ -205,9 +209,11 @@ gst_ituning_engine_unref (GstItuningEngine *engine)
 static ItuningModel *
 share_model (GstItuningEngine *engine, const char *adapter, GError **error)
 {
-  if (g_strcmp0 (engine->adapter, adapter) == 0 || *adapter == '\0')
+  if (g_strcmp0 (engine->adapter, adapter) == 0 ||
+      (*adapter == '\0' && !ituning_model_is_built_in ()))
     return ituning_model_ref (engine->model);
-  return ituning_model_with_adapter (engine->model, adapter, error);
+  return ituning_model_with_adapter (engine->model,
+      *adapter != '\0' ? adapter : NULL, error);
 }
 
 static ItuningModel *

@@ -97,7 +97,8 @@ load (gpointer captioner)
     self->image_size = ituning_model_get_info (model)->vision.image_size;
     self->model_name = g_path_get_basename (settings.spec.model != NULL
             ? settings.spec.model
-            : settings.spec.vision);
+            : settings.spec.vision != NULL ? settings.spec.vision
+                                           : "built-in");
     g_mutex_lock (&self->lock);
     self->model = model;
     g_mutex_unlock (&self->lock);

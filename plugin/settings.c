@@ -33,7 +33,8 @@ typedef struct /* NOLINT(clang-analyzer-optin.performance.Padding) */
 
 static const Property properties[] = {
   { "model", KIND_STRING, AT (spec.model), 0, 0, 0, READY,
-      "Folder of the model: vision, language and adapter" },
+      "The model: a folder of vision, language and adapter, or a .gguf file of "
+      "them (null = the built-in one)" },
   { "vision-model", KIND_STRING, AT (spec.vision), 0, 0, 0, READY,
       "Folder of the CLIP vision tower, instead of the model's" },
   { "language-model", KIND_STRING, AT (spec.language), 0, 0, 0, READY,

@@ -292,9 +292,11 @@ typedef struct
 static gboolean
 set_up (Bench *self, const Arguments *given, GError **error)
 {
+  const gboolean have_model = given->model != NULL ||
+      ituning_model_is_built_in ();
   guint n_threads;
 
-  if ((given->size == NULL) == (given->model == NULL))
+  if (given->size != NULL ? given->model != NULL : !have_model)
     return tool_options_usage_error (error,
         "give either --size or --model, so that there is something to measure");
   if (!tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
@@ -308,7 +310,9 @@ set_up (Bench *self, const Arguments *given, GError **error)
       (given->size != NULL && !tool_options_check_size (given->size, error)))
     return FALSE;
   self->options.min_new_tokens = self->options.max_new_tokens;
-  self->name = given->size != NULL ? given->size : given->model;
+  self->name = given->size != NULL ? given->size
+      : given->model != NULL       ? given->model
+                                   : "built-in";
   /* Before the model, which needs the memory that this takes for a while. */
   tool_limits_measure (n_threads > 0 ? n_threads : g_get_num_processors (),
       &self->limits);

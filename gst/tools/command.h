@@ -22,6 +22,8 @@ gboolean tool_preprocess_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_tokenize_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_convert_run (char **argv, GCancellable *cancellable,
+    GError **error);
 gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_bench_run (char **argv, GCancellable *cancellable,

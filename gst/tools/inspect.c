@@ -232,14 +232,14 @@ tool_inspect_run (char **argv, GCancellable *cancellable, GError **error)
     { "json", 0, 0, G_OPTION_ARG_NONE, &json, "Print one JSON object", NULL },
     G_OPTION_ENTRY_NULL,
   };
-  g_autoptr (GOptionContext) context = tool_options_new ("PATH",
+  g_autoptr (GOptionContext) context = tool_options_new ("[PATH]",
       "Prints sizes, layers, parameter counts, types and memory of a model.",
       entries);
   g_autoptr (ItuningModel) model = NULL;
   g_autoptr (GString) text = g_string_new (NULL);
   g_auto (GStrv) arguments = NULL;
   ToolOutput output = { .path = NULL };
-  const char *path = NULL;
+  const char *name;
 
   if (!tool_options_parse (context, argv, &arguments, error))
     return FALSE;
@@ -247,14 +247,18 @@ tool_inspect_run (char **argv, GCancellable *cancellable, GError **error)
     if (!tool_options_check_none (arguments, error) ||
         !tool_options_check_size (size, error))
       return FALSE;
+    name = size;
     model = ituning_model_open_random (size, 0, 0, error);
+  } else if (arguments[0] == NULL && ituning_model_is_built_in ()) {
+    name = "built-in";
+    model = ituning_model_open (NULL, NULL, error);
   } else {
-    path = tool_options_get_only (arguments, "model", error);
-    model = path != NULL ? ituning_model_open (path, NULL, error) : NULL;
+    name = tool_options_get_only (arguments, "model", error);
+    model = name != NULL ? ituning_model_open (name, NULL, error) : NULL;
   }
   if (model == NULL)
     return FALSE;
-  (json ? append_json : append_text) (text, size != NULL ? size : path,
+  (json ? append_json : append_text) (text, name,
       ituning_model_get_info (model));
   return tool_output_write (&output, text->str, text->len, error);
 }

@@ -175,7 +175,9 @@ tool_model_options_add (ToolModelOptions *options, GOptionContext *context)
 {
   const GOptionEntry entries[] = {
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &options->model,
-        "The model: a folder with vision/, language/ and adapter/", "PATH" },
+        "The model: a folder with vision/, language/ and adapter/, or a .gguf "
+        "file of them",
+        "PATH" },
     { "vision", 0, 0, G_OPTION_ARG_FILENAME, &options->vision,
         "CLIP vision tower to take instead of the model's", "DIR" },
     { "language", 0, 0, G_OPTION_ARG_FILENAME, &options->language,
@@ -205,7 +207,8 @@ tool_model_options_check (const ToolModelOptions *options, GError **error)
           &n_threads, error))
     return FALSE;
   if (options->model == NULL &&
-      (options->vision == NULL || options->language == NULL))
+      (options->vision == NULL || options->language == NULL) &&
+      !ituning_model_is_built_in ())
     return tool_options_usage_error (error,
         "no model: give one with --model PATH");
   return TRUE;
@@ -315,8 +318,10 @@ tool_generate_options_check (const ItuningGenerateOptions *generate,
 
   if (ituning_session_caption (session, NULL, 0, generate, &none, NULL, error))
     return TRUE;
-  g_prefix_error (error,
-      "%s: ", model->model != NULL ? model->model : model->language);
+  g_prefix_error (error, "%s: ",
+      model->model != NULL          ? model->model
+          : model->language != NULL ? model->language
+                                    : "the built-in model");
   return FALSE;
 }
 

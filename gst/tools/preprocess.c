@@ -111,7 +111,8 @@ tool_preprocess_run (char **argv, GCancellable *cancellable, GError **error)
   g_autofree char *vision = NULL, *output = NULL;
   const GOptionEntry entries[] = {
     { "vision", 0, 0, G_OPTION_ARG_FILENAME, &vision,
-        "CLIP vision tower, with preprocessor_config.json", "DIR" },
+        "CLIP vision tower, with preprocessor_config.json; or a .gguf model",
+        "PATH" },
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "Where to write the tensors, as safetensors", "FILE" },
     G_OPTION_ENTRY_NULL,

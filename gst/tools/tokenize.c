@@ -80,8 +80,9 @@ tool_tokenize_run (char **argv, GCancellable *cancellable, GError **error)
   gboolean decode = FALSE;
   const GOptionEntry entries[] = {
     { "language", 0, 0, G_OPTION_ARG_FILENAME, &language,
-        "GPT-2 folder, with vocab.json and merges.txt or tokenizer.json",
-        "DIR" },
+        "GPT-2 folder, with vocab.json and merges.txt or tokenizer.json; or a "
+        ".gguf model",
+        "PATH" },
     { "decode", 'd', 0, G_OPTION_ARG_NONE, &decode, "Ids in, texts out", NULL },
     G_OPTION_ENTRY_NULL,
   };

@@ -11,8 +11,8 @@
 #include "model/ituning.h"
 #include "tests/command/run.h"
 
-static const char *const commands[] = { "caption", "inspect", "bench",
-  "generate", "forward", "preprocess", "tokenize" };
+static const char *const commands[] = { "caption", "convert", "inspect",
+  "bench", "generate", "forward", "preprocess", "tokenize" };
 
 static char *
 find_data (const char *name)

@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 
+#include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 
 #include "model/ituning.h"
 #include "tests/testutil.h"
 
-/* Every stage of two small random models against an independent reference
- * (PyTorch). Limit 1e-4 of the largest value of a tensor; the largest error
+/* Every stage of two small random models, as folders and packed into one file,
+ * against an independent reference (PyTorch). Limit 1e-4 of the largest value of a tensor; the largest error
  * seen is 2e-5 (logits), elsewhere 4e-6. */
 #define LIMIT 1e-4
+
+/* What is tested: a bundle, as it is or packed with its own type. */
+typedef struct
+{
+  const char *name;
+  gboolean packed;
+  ItuningType type;
+} Bundle;
 
 typedef struct
 {
@@ -32,20 +41,49 @@ open_tensors (const char *bundle, const char *name)
   return tensors;
 }
 
-static void
-set_up (Fixture *fixture, gconstpointer bundle)
+static ItuningModel *
+open_model (const char *path)
 {
-  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", bundle,
-      NULL);
   const ItuningModelOptions options = { .n_threads = 2 };
+  g_autoptr (GError) error = NULL;
+  ItuningModel *model = ituning_model_open (path, &options, &error);
+
+  g_assert_no_error (error);
+  return model;
+}
+
+/* The file is gone afterwards, but not what is mapped of it. */
+static ItuningModel *
+open_packed (const char *path, ItuningType type)
+{
+  g_autofree char *folder = g_dir_make_tmp ("ituning-golden-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (folder, "model.gguf", NULL);
+  g_autoptr (ItuningModel) model = open_model (path);
+  g_autoptr (GError) error = NULL;
+  ItuningModel *packed;
+
+  ituning_model_save (model, file, type, NULL, &error);
+  g_assert_no_error (error);
+  packed = open_model (file);
+  g_remove (file);
+  g_rmdir (folder);
+  return packed;
+}
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  const Bundle *bundle = data;
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data",
+      bundle->name, NULL);
   g_autoptr (GError) error = NULL;
   const ItuningTensor *pixels;
 
-  fixture->model = ituning_model_open (path, &options, &error);
-  g_assert_no_error (error);
+  fixture->model = bundle->packed ? open_packed (path, bundle->type)
+                                  : open_model (path);
   fixture->session = ituning_session_new (fixture->model);
-  fixture->input = open_tensors (bundle, "input.safetensors");
-  fixture->expected = open_tensors (bundle, "expected.safetensors");
+  fixture->input = open_tensors (bundle->name, "input.safetensors");
+  fixture->expected = open_tensors (bundle->name, "expected.safetensors");
   pixels = ituning_tensors_lookup (fixture->input, "pixel_values");
   fixture->B = pixels->dims[0];
   fixture->features = g_new0 (ItuningFeatures *, fixture->B);
@@ -167,7 +205,7 @@ assert_caption (const ItuningCaption *caption, JsonObject *object)
 static void
 test_beams (Fixture *fixture, gconstpointer bundle)
 {
-  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", bundle,
+  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", "tiny",
       "beam.json", NULL);
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
@@ -194,18 +232,27 @@ test_beams (Fixture *fixture, gconstpointer bundle)
 int
 main (int argc, char **argv)
 {
-  static const char *const bundles[] = { "tiny", "tiny-bf16" };
+  static const Bundle bundles[] = {
+    { "tiny", FALSE, ITUNING_TYPE_F32 },
+    { "tiny", TRUE, ITUNING_TYPE_F32 },
+    { "tiny-bf16", FALSE, ITUNING_TYPE_BF16 },
+    { "tiny-bf16", TRUE, ITUNING_TYPE_BF16 },
+  };
 
   g_test_init (&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (bundles); i++) {
-    g_autofree char *encoder =
-        g_strdup_printf ("/golden/%s/encoder-is-the-reference's", bundles[i]);
-    g_autofree char *decoder =
-        g_strdup_printf ("/golden/%s/decoder-is-the-reference's", bundles[i]);
-    g_test_add (encoder, Fixture, bundles[i], set_up, test_encoder, tear_down);
-    g_test_add (decoder, Fixture, bundles[i], set_up, test_decoder, tear_down);
+    g_autofree char *name = g_strconcat ("/golden/", bundles[i].name,
+        bundles[i].packed ? "-packed" : "", NULL);
+    g_autofree char *encoder = g_strconcat (name, "/encoder-is-the-reference's",
+        NULL);
+    g_autofree char *decoder = g_strconcat (name, "/decoder-is-the-reference's",
+        NULL);
+    g_autofree char *beams = g_strconcat (name, "/beams-are-the-reference's",
+        NULL);
+    g_test_add (encoder, Fixture, &bundles[i], set_up, test_encoder, tear_down);
+    g_test_add (decoder, Fixture, &bundles[i], set_up, test_decoder, tear_down);
+    if (bundles[i].type == ITUNING_TYPE_F32)
+      g_test_add (beams, Fixture, &bundles[i], set_up, test_beams, tear_down);
   }
-  g_test_add ("/golden/tiny/beams-are-the-reference's", Fixture, "tiny", set_up,
-      test_beams, tear_down);
   return g_test_run ();
 }

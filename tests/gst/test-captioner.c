@@ -48,6 +48,26 @@ test_file_cues_are_the_scenes (void)
   clear_outcome (&second);
 }
 
+/* As one file; and with another's adapter, on the backbone that is shared. */
+static void
+test_a_packed_model_captions (void)
+{
+  const char *packed = g_getenv ("ITUNING_TEST_PACKED");
+  g_autofree char *bundle = get_model ();
+  g_auto (Outcome) outcome = { 0 };
+  g_autoptr (GstElement) pipeline = NULL;
+
+  g_assert_nonnull (packed);
+  pipeline = launch (SCENES
+      "! ituningcaptioner model=\"%s\" max-new-tokens=8 ! ituningcaptioner "
+      "model=\"%s\" adapter=\"%s/adapter\" max-new-tokens=8 ! fakesink",
+      packed, packed, bundle);
+  play (pipeline, &outcome);
+  g_assert_no_error (outcome.error);
+  g_assert_cmpuint (outcome.n_warnings, ==, 0);
+  g_assert_cmpuint (outcome.n_captions, >=, 6);
+}
+
 /* --- muxers ------------------------------------------------------------- */
 
 /* As they are: queues of default size, an encoder, a muxer that waits. */
@@ -401,6 +421,8 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_add_func ("/captioner/file-cues-are-the-scenes",
       test_file_cues_are_the_scenes);
+  g_test_add_func ("/captioner/a-packed-model-captions",
+      test_a_packed_model_captions);
   g_test_add_func ("/captioner/matroskamux-does-not-stall",
       test_matroskamux_does_not_stall);
   g_test_add_func ("/captioner/mp4mux-does-not-stall",

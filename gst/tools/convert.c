@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* `ituning convert`: a model, of folders or packed, into one packed file. */
+
+#include "gst/tools/command.h"
+#include "gst/tools/options.h"
+#include "gst/tools/output.h"
+
+static const struct
+{
+  const char *name;
+  ItuningType type;
+} types[] = {
+  { "f32", ITUNING_TYPE_F32 },
+  { "f16", ITUNING_TYPE_F16 },
+  { "bf16", ITUNING_TYPE_BF16 },
+};
+
+static gboolean
+find_type (const char *name, ItuningType *type, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+    if (g_ascii_strcasecmp (types[i].name, name) == 0) {
+      *type = types[i].type;
+      return TRUE;
+    }
+  }
+  return tool_options_usage_error (error,
+      "--type %s: there are f32, f16 and bf16", name);
+}
+
+/* The model may be named by --model or, as the thing to convert, without. */
+static gboolean
+take_model (ToolModelOptions *options, char **arguments, GError **error)
+{
+  if (arguments[0] == NULL)
+    return tool_model_options_check (options, error);
+  if (options->model != NULL || arguments[1] != NULL)
+    return tool_options_usage_error (error,
+        "%s: only one model can be converted",
+        arguments[options->model != NULL ? 0 : 1]);
+  options->model = g_strdup (arguments[0]);
+  return TRUE;
+}
+
+static gboolean
+check_output (const char *output, gboolean force, GError **error)
+{
+  if (!tool_output_check (output, error))
+    return FALSE;
+  if (force || !g_file_test (output, G_FILE_TEST_EXISTS))
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE,
+      "%s: exists; -f overwrites it", output);
+  return FALSE;
+}
+
+gboolean
+tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
+{
+  g_autofree char *output = NULL, *name = NULL;
+  gboolean force = FALSE;
+  const GOptionEntry entries[] = {
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
+        "The file to write, a .gguf", "FILE" },
+    { "type", 't', 0, G_OPTION_ARG_STRING, &name,
+        "What weights are stored as: f32, f16 or bf16 (f32)", "TYPE" },
+    { "force", 'f', 0, G_OPTION_ARG_NONE, &force, "Overwrite FILE", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr (GOptionContext) context = tool_options_new ("[MODEL]",
+      "Packs vision tower, language model, adapter, tokenizer and "
+      "preprocessing into one file.",
+      entries);
+  g_auto (ToolModelOptions) options = { 0 };
+  g_auto (GStrv) arguments = NULL;
+  g_autoptr (ItuningModel) model = NULL;
+  ItuningType type = ITUNING_TYPE_F32;
+
+  tool_model_options_add (&options, context);
+  if (!tool_options_parse (context, argv, &arguments, error) ||
+      (name != NULL && !find_type (name, &type, error)))
+    return FALSE;
+  if (output == NULL)
+    return tool_options_usage_error (error, "--output is missing");
+  if (!take_model (&options, arguments, error) ||
+      !check_output (output, force, error))
+    return FALSE;
+  model = tool_model_options_open (&options, error);
+  return model != NULL &&
+      ituning_model_save (model, output, type, cancellable, error);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/model.h"
+
+#include <string.h>
+
+#include "model/keys.h"
+#include "model/packed.h"
+#include "model/preprocess.h"
+#include "model/tokenizer.h"
+
+/* Writing a packed model: general keys, the parts' keys, the tokenizer, then the
+ * tensors of vision tower, language model and adapter. */
+
+/* llama.cpp's numbers of what most of a file is stored as. */
+static const struct
+{
+  ItuningType type;
+  guint file_type;
+} file_types[] = {
+  { ITUNING_TYPE_F32, 0 },
+  { ITUNING_TYPE_F16, 1 },
+  { ITUNING_TYPE_BF16, 32 },
+};
+
+static gboolean
+find_file_type (ItuningType type, guint *file_type, GError **error)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (file_types); i++) {
+    if (file_types[i].type == type) {
+      *file_type = file_types[i].file_type;
+      return TRUE;
+    }
+  }
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+      "a model cannot be stored as %s; as F32, F16 or BF16 it can",
+      ituning_type_name (type));
+  return FALSE;
+}
+
+/* The file's own name, without its ending. */
+static char *
+make_name (const char *path)
+{
+  char *name = g_filename_display_basename (path);
+
+  if (g_str_has_suffix (name, ".gguf") && name[0] != '.')
+    name[strlen (name) - strlen (".gguf")] = '\0';
+  return name;
+}
+
+static void
+pack_general (ItuningGgufWriter *writer, const char *path, guint file_type)
+{
+  g_autofree char *name = make_name (path);
+
+  ituning_gguf_writer_put_string (writer, "general.architecture",
+      ITUNING_PACKED_ARCHITECTURE);
+  ituning_gguf_writer_put_string (writer, "general.name", name);
+  ituning_gguf_writer_put_size (writer, "general.file_type", file_type);
+  ituning_gguf_writer_put_size (writer, "general.alignment",
+      ITUNING_GGUF_ALIGNMENT);
+}
+
+static gboolean
+pack_keys (ItuningGgufWriter *writer, const ItuningModel *model, GError **error)
+{
+  const ItuningBackbone *backbone = model->backbone;
+  const ItuningLanguageConfig *language = &backbone->language->config;
+
+  ituning_language_config_pack (language, writer);
+  ituning_vision_config_pack (&backbone->vision->config, writer);
+  ituning_preprocess_config_pack (ituning_preprocessor_get_config (
+                                      backbone->preprocessor),
+      writer);
+  if (model->adapter != NULL)
+    ituning_adapter_config_pack (&model->adapter->config, writer);
+  return backbone->tokenizer == NULL ||
+      ituning_vocabulary_pack (ituning_tokenizer_get_vocabulary (
+                                   backbone->tokenizer),
+          language->bos_token_id, language->eos_token_id, writer, error);
+}
+
+/**
+ * ituning_model_save:
+ * @model: a model, with an adapter and a tokenizer or without
+ * @path: packed file to write
+ * @type: F32, F16 or BF16: what the matrices become. Norms, biases, the patch
+ *   embedding and the position embeddings are always F32.
+ * @cancellable: (nullable): ends it early
+ *
+ * Writes a GGUF file that ituning_model_open () takes. It appears under its
+ * name only when it is whole; an older one of that name stays if writing fails.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE, %ITUNING_ERROR_INPUT for another
+ *   type, %ITUNING_ERROR_NUMERIC when a value is too large for @type,
+ *   %ITUNING_ERROR_UNSUPPORTED for a tokenizer that cannot be packed, or
+ *   %G_IO_ERROR_CANCELLED
+ */
+gboolean
+ituning_model_save (ItuningModel *model, const char *path, ItuningType type,
+    GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningGgufWriter) writer = NULL;
+  guint file_type;
+
+  g_return_val_if_fail (model != NULL && path != NULL, FALSE);
+  if (!find_file_type (type, &file_type, error))
+    return FALSE;
+  writer = ituning_gguf_writer_new ();
+  pack_general (writer, path, file_type);
+  if (!pack_keys (writer, model, error))
+    return FALSE;
+  ituning_weights_pack (model->backbone->vision->weights, type, writer);
+  ituning_weights_pack (model->backbone->language->weights, type, writer);
+  if (model->adapter != NULL)
+    ituning_weights_pack (model->adapter->weights, type, writer);
+  return ituning_gguf_writer_save (writer, path, cancellable, error);
+}
