@@ -26,3 +26,4 @@ gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_bench_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_eval_run (char **argv, GCancellable *cancellable, GError **error);
