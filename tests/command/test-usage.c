@@ -12,7 +12,7 @@
 #include "tests/command/run.h"
 
 static const char *const commands[] = { "caption", "inspect", "bench",
-  "generate", "forward", "preprocess", "tokenize", "eval" };
+  "generate", "forward", "preprocess", "tokenize", "tokenizer", "eval" };
 
 static char *
 find_data (const char *name)
