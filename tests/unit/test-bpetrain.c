@@ -206,8 +206,8 @@ learn_naively (const char *text, gsize n_merges)
     n = ituning_pretokenize (at, strlen (at));
     g_ptr_array_add (words, spell (at, n));
   }
-  for (char c = 'a'; c <= 'e'; c++)
-    g_ptr_array_add (tokens, g_strndup (&c, 1));
+  for (const char *c = "abcde"; *c != '\0'; c++)
+    g_ptr_array_add (tokens, g_strndup (c, 1));
   g_ptr_array_add (tokens, g_strdup ("\304\240"));
   for (gsize made = 0; made < n_merges;) {
     g_autofree char *best = find_best (words, tokens);
