@@ -6,9 +6,6 @@
 
 #include "model/ituning.h"
 
-/* Symbols of the bytes lie below this. */
-#define N_SYMBOLS 0x144
-
 struct _ItuningBpe
 {
   guint32 n_tokens;
@@ -19,10 +16,16 @@ struct _ItuningBpe
   guint32 *first_rules; /* owned; [n_tokens + 1] first rule by left token */
 };
 
-/* GPT-2 writes a byte that is printable in Latin-1 as that character, and the
- * others in order as U+0100 and up. */
-static void
-fill_symbols (gunichar symbols[256])
+/**
+ * ituning_bpe_fill_symbols:
+ * @symbols: gets, for each byte, the character that stands for it in the files
+ *   of a tokenizer, below %ITUNING_BPE_N_SYMBOLS
+ *
+ * GPT-2 writes a byte that is printable in Latin-1 as that character, and the
+ * others in order as U+0100 and up.
+ */
+void
+ituning_bpe_fill_symbols (gunichar symbols[256])
 {
   gunichar other = 0x100;
 
@@ -68,7 +71,7 @@ find_bytes (ItuningBpe *bpe, const ItuningVocabulary *vocabulary,
 {
   gunichar symbols[256];
 
-  fill_symbols (symbols);
+  ituning_bpe_fill_symbols (symbols);
   for (guint byte = 0; byte < 256; byte++) {
     char token[7] = { 0 };
     (void) g_unichar_to_utf8 (symbols[byte], token);
@@ -85,13 +88,14 @@ find_bytes (ItuningBpe *bpe, const ItuningVocabulary *vocabulary,
 /* Writes the bytes that a token stands for: those of its symbols; or, when a
  * character is none, as in some special tokens, its own. Returns their end. */
 static char *
-write_token (char *to, const char *token, const gint16 bytes[N_SYMBOLS])
+write_token (char *to, const char *token,
+    const gint16 bytes[ITUNING_BPE_N_SYMBOLS])
 {
   char *at = to;
 
   for (const char *c = token; *c != '\0'; c = g_utf8_next_char (c)) {
     const gunichar symbol = g_utf8_get_char (c);
-    if (symbol >= N_SYMBOLS || bytes[symbol] < 0)
+    if (symbol >= ITUNING_BPE_N_SYMBOLS || bytes[symbol] < 0)
       return g_stpcpy (to, token);
     *at++ = (char) bytes[symbol];
   }
@@ -102,12 +106,12 @@ static void
 fill_tokens (ItuningBpe *bpe, const ItuningVocabulary *vocabulary)
 {
   const GPtrArray *tokens = vocabulary->tokens;
-  gint16 bytes[N_SYMBOLS];
+  gint16 bytes[ITUNING_BPE_N_SYMBOLS];
   gunichar symbols[256];
   gsize size = 1;
   char *at;
 
-  fill_symbols (symbols);
+  ituning_bpe_fill_symbols (symbols);
   memset (bytes, 0xff, sizeof bytes);
   for (gint16 byte = 0; byte < 256; byte++)
     bytes[symbols[byte]] = byte;

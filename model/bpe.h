@@ -3,6 +3,9 @@
 
 #include "model/vocabulary.h"
 
+/* Symbols of the bytes lie below this. */
+#define ITUNING_BPE_N_SYMBOLS 0x144
+
 /* The tables of a byte-level BPE. Immutable: any number of threads may use one
  * at once. */
 typedef struct _ItuningBpe ItuningBpe;
@@ -16,6 +19,7 @@ typedef struct
   guint32 merged;
 } ItuningBpeRule;
 
+void ituning_bpe_fill_symbols (gunichar symbols[256]);
 ItuningBpe *ituning_bpe_new (const ItuningVocabulary *vocabulary,
     GError **error);
 void ituning_bpe_free (ItuningBpe *bpe);

@@ -28,3 +28,6 @@ gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_bench_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_eval_run (char **argv, GCancellable *cancellable, GError **error);
+gboolean tool_tokenizer_run (char **argv, GCancellable *cancellable,
+    GError **error);

@@ -32,6 +32,8 @@ static const struct
   { "preprocess", tool_preprocess_run, TRUE,
       "Write images as the vision encoder gets them to a tensor file" },
   { "tokenize", tool_tokenize_run, FALSE, "Turn texts into token ids or back" },
+  { "tokenizer", tool_tokenizer_run, FALSE, "Learn a tokenizer from texts" },
+  { "eval", tool_eval_run, FALSE, "Score captions against references" },
 };
 
 static void

@@ -12,7 +12,8 @@
 #include "tests/command/run.h"
 
 static const char *const commands[] = { "caption", "convert", "inspect",
-  "bench", "generate", "forward", "preprocess", "tokenize" };
+  "bench", "generate", "forward", "preprocess", "tokenize", "tokenizer", "eval",
+  "features", "train", "pretrain" };
 
 static char *
 find_data (const char *name)

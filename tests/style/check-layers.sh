@@ -17,7 +17,7 @@ forbid model none 'gst/|plugin/|glib-unix|libsoup/' none 'model/ knows neither G
 forbid model 'model/train/' 'model/train/' none 'only model/train/ knows training'
 forbid model 'model/kernels/gemm\.c' 'cblas' none 'only model/kernels/gemm.c calls BLAS'
 forbid gst 'gst/tools/' 'model/|plugin/|libsoup/|cblas' none 'gst/ knows no model'
-forbid gst/tools none 'model/|plugin/|libsoup/|cblas' 'model/ituning\.h' 'gst/tools/ uses public headers only'
+forbid gst/tools none 'model/|plugin/|libsoup/|cblas' 'model/(train/)?ituning(-[a-z]+)?\.h' 'gst/tools/ uses public headers only'
 forbid plugin none 'cblas|model/kernels/' none 'plugin/ does no arithmetic'
 forbid examples none 'plugin/|model/' 'model/ituning\.h' 'examples/ use installed headers only'
 for folder in model gst plugin examples tests; do
