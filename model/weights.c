@@ -15,13 +15,23 @@
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
 {
-  ItuningTensors *tensors; /* owned; NULL for random weights */
+  ItuningTensors *tensors; /* owned; NULL for random weights and copies */
+  const ItuningWeights *source; /* borrowed: what this is a copy of; or NULL */
   char *prefix; /* owned: before every name in the file */
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
+  ItuningWeightsStore store; /* where values go; or NULL */
+  gpointer store_data;
+  GArray *taken; /* owned: ItuningTensor, F32, with owned names */
   ItuningPartInfo info;
   GError *failure; /* owned: the first one */
 };
+
+static void
+clear_taken (gpointer tensor)
+{
+  g_free ((char *) ((ItuningTensor *) tensor)->name);
+}
 
 static ItuningWeights *
 weights_new (ItuningTensors *tensors, guint32 seed)
@@ -31,6 +41,8 @@ weights_new (ItuningTensors *tensors, guint32 seed)
   self->tensors = tensors;
   self->prefix = g_strdup ("");
   self->owned = g_ptr_array_new_with_free_func (g_aligned_free);
+  self->taken = g_array_new (FALSE, FALSE, sizeof (ItuningTensor));
+  g_array_set_clear_func (self->taken, clear_taken);
   self->random = 0x9e3779b97f4a7c15u ^ seed;
   return self;
 }
@@ -63,6 +75,23 @@ ituning_weights_new_random (guint32 seed)
 }
 
 /**
+ * ituning_weights_new_copy:
+ * @source: weights of which all was taken; must live until all is taken from
+ *   the copy
+ *
+ * Returns: (transfer full): weights that have what was taken from @source, in
+ *   memory of their own
+ */
+ItuningWeights *
+ituning_weights_new_copy (const ItuningWeights *source)
+{
+  ItuningWeights *self = weights_new (NULL, 0);
+
+  self->source = source;
+  return self;
+}
+
+/**
  * ituning_weights_free:
  * @weights: (nullable) (transfer full): weights; what was taken goes with them
  */
@@ -73,6 +102,7 @@ ituning_weights_free (ItuningWeights *weights)
     return;
   g_clear_error (&weights->failure);
   g_ptr_array_unref (weights->owned);
+  g_array_unref (weights->taken);
   g_free (weights->prefix);
   ituning_tensors_free (weights->tensors);
   g_free (weights);
@@ -90,6 +120,33 @@ ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix)
 }
 
 /**
+ * ituning_weights_set_store:
+ * @store: gives the memory for what is taken from now on
+ * @data: what it is given
+ *
+ * For weights that change: what is taken is copied to memory of the caller's.
+ */
+void
+ituning_weights_set_store (ItuningWeights *weights, ItuningWeightsStore store,
+    gpointer data)
+{
+  weights->store = store;
+  weights->store_data = data;
+}
+
+static const ItuningTensor *
+find_taken (const ItuningWeights *self, const char *name)
+{
+  for (guint i = 0; i < self->taken->len; i++) {
+    const ItuningTensor *tensor = &g_array_index (self->taken, ItuningTensor,
+        i);
+    if (g_str_equal (tensor->name, name))
+      return tensor;
+  }
+  return NULL;
+}
+
+/**
  * ituning_weights_has:
  * @name: a name, without the prefix
  *
@@ -100,6 +157,8 @@ ituning_weights_has (ItuningWeights *weights, const char *name)
 {
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
 
+  if (weights->source != NULL)
+    return find_taken (weights->source, full) != NULL;
   return weights->tensors == NULL ||
       ituning_tensors_lookup (weights->tensors, full) != NULL;
 }
@@ -229,6 +288,20 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
   return values;
 }
 
+static void
+note_taken (ItuningWeights *self, char *name, const gsize *dims, gsize n_dims,
+    const float *values, gsize n)
+{
+  ItuningTensor tensor = { .name = name,
+    .type = ITUNING_TYPE_F32,
+    .n_dims = (guint) n_dims,
+    .data = values,
+    .size = n * sizeof (float) };
+
+  memcpy (tensor.dims, dims, n_dims * sizeof (gsize));
+  g_array_append_val (self->taken, tensor);
+}
+
 /**
  * ituning_weights_take:
  * @weights: weights
@@ -239,7 +312,7 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
  * Finds a parameter, checks its shape, type and that all of it is finite.
  *
  * Returns: (transfer none) (nullable): its values, row-major, which live as
- *   long as @weights; or %NULL: then ituning_weights_finish () tells why, and
+ *   long as @weights (or their store); or %NULL: then ituning_weights_finish () tells why, and
  *   all further calls may be made and their results thrown away
  */
 const float *
@@ -247,6 +320,7 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
     const char *name_format, ...)
 {
   g_autofree char *name = NULL, *full = NULL;
+  const float *values;
   va_list args;
   gsize n = 1;
 
@@ -259,9 +333,35 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
   for (gsize i = 0; i < n_dims; i++)
     n *= dims[i]; /* bounded by the configs */
   weights->info.n_parameters += n;
-  if (weights->tensors == NULL)
-    return make_random (weights, full, dims, n_dims, n);
-  return take_stored (weights, full, dims, n_dims, n);
+  if (weights->source != NULL)
+    values = find_taken (weights->source, full)->data;
+  else if (weights->tensors != NULL)
+    values = take_stored (weights, full, dims, n_dims, n);
+  else
+    values = make_random (weights, full, dims, n_dims, n);
+  if (values == NULL)
+    return NULL;
+  if (weights->store != NULL)
+    values = memcpy (weights->store (weights->store_data, full, dims, n_dims),
+        values, n * sizeof (float));
+  else if (weights->source != NULL)
+    values = memcpy (own_values (weights, n), values, n * sizeof (float));
+  note_taken (weights, g_steal_pointer (&full), dims, n_dims, values, n);
+  return values;
+}
+
+/**
+ * ituning_weights_get_taken:
+ * @n_taken: (out): how many
+ *
+ * Returns: (transfer none) (array length=n_taken): all that was taken, as F32
+ *   with full names, in order; valid as long as @weights
+ */
+const ItuningTensor *
+ituning_weights_get_taken (const ItuningWeights *weights, gsize *n_taken)
+{
+  *n_taken = weights->taken->len;
+  return (const ItuningTensor *) weights->taken->data;
 }
 
 /**

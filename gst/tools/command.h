@@ -24,5 +24,7 @@ gboolean tool_tokenize_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_train_run (char **argv, GCancellable *cancellable,
+    GError **error);
 gboolean tool_bench_run (char **argv, GCancellable *cancellable,
     GError **error);
