@@ -62,3 +62,82 @@ ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n)
   for (gsize i = 0; i < n; i++)
     out[i] = from_bits ((guint32) read_16 (bytes + 2 * i) << 16);
 }
+
+static guint32
+to_bits (float value)
+{
+  guint32 bits;
+
+  memcpy (&bits, &value, sizeof (bits));
+  return bits;
+}
+
+/* @value / 2^@shift to the nearest whole number, halves to the even one. */
+static guint32
+round_shift (guint32 value, guint shift)
+{
+  const guint32 odd = value >> shift & 1;
+
+  return (value + (1u << (shift - 1)) - 1 + odd) >> shift;
+}
+
+/* A finite value. Its mantissa, rounded, may carry into the exponent. */
+static guint16
+value_half (float value)
+{
+  const guint32 bits = to_bits (value);
+  const guint32 sign = bits >> 16 & 0x8000;
+  const guint32 magnitude = bits & 0x7fffffff;
+  const guint32 exponent = magnitude >> 23;
+
+  if (exponent >= 143) /* from 2^16 on */
+    return (guint16) (sign | 0x7c00);
+  if (exponent >= 113) /* normal */
+    return (guint16) (sign | round_shift (magnitude - (112u << 23), 13));
+  if (exponent < 102) /* less than half of 2^-24 */
+    return (guint16) sign;
+  return (guint16) (sign |
+      round_shift ((magnitude & 0x7fffff) | 0x800000, 126 - exponent));
+}
+
+/**
+ * ituning_half_from_float:
+ * @out: [@n] output: IEEE 754 binary16, rounded to nearest, halves to even
+ * @x: [@n] finite values
+ *
+ * Returns: FALSE when one is too large
+ */
+gboolean
+ituning_half_from_float (guint16 *out, const float *x, gsize n)
+{
+  gboolean finite = TRUE;
+
+  for (gsize i = 0; i < n; i++) {
+    const guint16 half = value_half (x[i]);
+    finite = finite && (half & 0x7c00) != 0x7c00;
+    out[i] = GUINT16_TO_LE (half);
+  }
+  return finite;
+}
+
+/**
+ * ituning_bfloat16_from_float:
+ * @out: [@n] output: upper halves of binary32, rounded likewise
+ * @x: [@n] finite values
+ *
+ * Returns: FALSE when one is too large
+ */
+gboolean
+ituning_bfloat16_from_float (guint16 *out, const float *x, gsize n)
+{
+  gboolean finite = TRUE;
+
+  for (gsize i = 0; i < n; i++) {
+    const guint32 bits = to_bits (x[i]);
+    const guint32 rounded = (bits >> 31) << 15 |
+        round_shift (bits & 0x7fffffff, 16);
+    finite = finite && (rounded & 0x7f80) != 0x7f80;
+    out[i] = GUINT16_TO_LE ((guint16) rounded);
+  }
+  return finite;
+}

@@ -5,3 +5,5 @@
 
 void ituning_half_to_float (float *out, const void *half, gsize n);
 void ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n);
+gboolean ituning_half_from_float (guint16 *out, const float *x, gsize n);
+gboolean ituning_bfloat16_from_float (guint16 *out, const float *x, gsize n);

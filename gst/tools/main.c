@@ -22,6 +22,8 @@ static const struct
   { "caption", tool_caption_run, TRUE, "Write what images and videos show" },
   { "subtitle", tool_subtitle_run, TRUE,
       "Copy a video with subtitles of what it shows" },
+  { "features", tool_features_run, TRUE,
+      "Write what `train` reads: images' visual tokens and captions" },
   { "train", tool_train_run, TRUE, "Train an adapter" },
   { "inspect", tool_inspect_run, FALSE, "Show what a model consists of" },
   { "bench", tool_bench_run, TRUE, "Measure a model's speed on this machine" },

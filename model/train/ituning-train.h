@@ -21,6 +21,39 @@
 
 G_BEGIN_DECLS
 
+/* --- images and their captions ------------------------------------------ */
+
+typedef struct _ItuningPairs ItuningPairs;
+
+ITUNING_API ItuningPairs *ituning_pairs_open (const char *path,
+    const char *images, const char *split, GError **error);
+ITUNING_API void ituning_pairs_free (ItuningPairs *pairs);
+ITUNING_API gsize ituning_pairs_get_n_images (const ItuningPairs *pairs);
+ITUNING_API const char *ituning_pairs_get_image (const ItuningPairs *pairs,
+    gsize index);
+ITUNING_API const char *const *
+ituning_pairs_get_captions (const ItuningPairs *pairs, gsize index);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningPairs, ituning_pairs_free)
+
+/* --- features ----------------------------------------------------------- */
+
+typedef struct _ItuningFeatureWriter ItuningFeatureWriter;
+
+ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open (const char *path,
+    ItuningModel *model, gsize max_length, GError **error);
+ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
+ITUNING_API gsize ituning_feature_writer_get_n_done (
+    const ItuningFeatureWriter *writer);
+ITUNING_API gboolean ituning_feature_writer_add (ItuningFeatureWriter *writer,
+    const ItuningFeatures *features, const char *const *captions,
+    GError **error);
+ITUNING_API gboolean ituning_feature_writer_skip (ItuningFeatureWriter *writer,
+    GError **error);
+ITUNING_API gboolean
+ituning_feature_writer_finish (ItuningFeatureWriter *writer, GError **error);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningFeatureWriter,
+    ituning_feature_writer_free)
+
 /* --- what is trained on ------------------------------------------------- */
 
 typedef struct _ItuningDataset ItuningDataset;
