@@ -4,3 +4,5 @@
 #include "model/ituning.h"
 
 ItuningPreprocessor *ituning_preprocessor_new_default (gsize size);
+void ituning_preprocessor_get_pixels (const ItuningPreprocessor *preprocessor,
+    guint8 *pixels, const float *pixel_values);

@@ -166,12 +166,18 @@ ituning_vision_scratch_clear (ItuningVisionScratch *scratch)
 
 /* --- forward ------------------------------------------------------------ */
 
-/* pixels [3, I, I] -> [N, 3 p p], each patch as the convolution reads it.
- * Pixels right of and below the last whole patch are not seen. */
-static void
-cut_patches (const ItuningVision *self, float *patches, const float *pixels)
+/**
+ * ituning_vision_cut_patches:
+ * @patches: [N, 3 p p] output: each patch as the convolution reads it
+ * @pixels: [3, I, I] an image
+ *
+ * Pixels right of and below the last whole patch are not seen.
+ */
+void
+ituning_vision_cut_patches (const ItuningVision *vision, float *patches,
+    const float *pixels)
 {
-  const gsize I = self->config.image_size, p = self->config.patch_size;
+  const gsize I = vision->config.image_size, p = vision->config.patch_size;
   const gsize side = I / p;
 
   for (gsize row = 0; row < side; row++)
@@ -196,7 +202,7 @@ embed (const ItuningVision *self, ItuningVisionScratch *scratch,
 
   for (gsize image = 0; image < B; image++) {
     float *tokens = x + image * P * D;
-    cut_patches (self, patches, pixels + image * 3 * I * I);
+    ituning_vision_cut_patches (self, patches, pixels + image * 3 * I * I);
     memcpy (tokens, self->class_embedding, D * sizeof (float));
     ituning_linear_forward (pool, tokens + D, patches, &self->patch_embedding,
         N, 1.0f, FALSE);

@@ -16,8 +16,8 @@
 typedef struct
 {
   ToolModelOptions model;
-  char *captions, *images, *split, *output;
-  gint64 max_length;
+  char *captions, *images, *split, *output, *tokenizer;
+  gint64 max_length, pixels;
   gboolean strict;
 } Arguments;
 
@@ -29,6 +29,7 @@ clear_arguments (Arguments *self)
   g_free (self->images);
   g_free (self->split);
   g_free (self->output);
+  g_free (self->tokenizer);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
@@ -36,7 +37,7 @@ typedef struct
 {
   const Arguments *given;
   const ItuningPairs *pairs;
-  ItuningSession *session;
+  ItuningSession *session; /* or NULL for pixels */
   ItuningFeatureWriter *writer;
   gsize n_skipped;
 } Run;
@@ -59,6 +60,22 @@ open_images (Run *self, gsize first, gsize n, ToolImage **images,
     }
     tool_report ("skipped: %s", reason->message);
     self->n_skipped++;
+  }
+  return TRUE;
+}
+
+static gboolean
+write_pixels (Run *self, gsize first, gsize n, ToolImage *const *images,
+    GError **error)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (!(images[i] != NULL
+                ? ituning_feature_writer_add_image (self->writer,
+                      &images[i]->image,
+                      ituning_pairs_get_captions (self->pairs, first + i),
+                      error)
+                : ituning_feature_writer_skip (self->writer, error)))
+      return FALSE;
   }
   return TRUE;
 }
@@ -93,8 +110,12 @@ run_batch (Run *self, gsize first, gsize n, GCancellable *cancellable,
     GError **error)
 {
   ToolImage *images[BATCH] = { NULL };
-  const gboolean ok = open_images (self, first, n, images, error) &&
-      write_batch (self, first, n, images, cancellable, error);
+  const gboolean ok = !g_cancellable_set_error_if_cancelled (cancellable,
+                          error) &&
+      open_images (self, first, n, images, error) &&
+      (self->session != NULL
+              ? write_batch (self, first, n, images, cancellable, error)
+              : write_pixels (self, first, n, images, error));
 
   for (gsize i = 0; i < n; i++)
     if (images[i] != NULL)
@@ -122,25 +143,67 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
 }
 
 static gboolean
-run (const Arguments *given, GCancellable *cancellable, GError **error)
+run_pixels (Run *self, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (given->captions,
-      given->images, given->split, error);
-  g_autoptr (ItuningModel) model = NULL;
+  const Arguments *given = self->given;
+  g_autoptr (ItuningTokenizer) tokenizer =
+      ituning_tokenizer_open (given->tokenizer, error);
+  g_autoptr (ItuningFeatureWriter) writer = NULL;
+
+  if (tokenizer == NULL)
+    return FALSE;
+  writer = ituning_feature_writer_open_pixels (given->output, tokenizer,
+      (gsize) given->pixels, (gsize) given->max_length, error);
+  self->writer = writer;
+  return writer != NULL && write_all (self, cancellable, error);
+}
+
+static gboolean
+run_visual_tokens (Run *self, GCancellable *cancellable, GError **error)
+{
+  const Arguments *given = self->given;
+  g_autoptr (ItuningModel) model = tool_model_options_open (&given->model,
+      error);
   g_autoptr (ItuningSession) session = NULL;
   g_autoptr (ItuningFeatureWriter) writer = NULL;
-  Run self;
 
-  if (pairs == NULL)
-    return FALSE;
-  model = tool_model_options_open (&given->model, error);
   if (model == NULL)
     return FALSE;
   session = ituning_session_new (model);
   writer = ituning_feature_writer_open (given->output, model,
       (gsize) given->max_length, error);
-  self = (Run){ given, pairs, session, writer, 0 };
-  return writer != NULL && write_all (&self, cancellable, error);
+  self->session = session;
+  self->writer = writer;
+  return writer != NULL && write_all (self, cancellable, error);
+}
+
+static gboolean
+run (const Arguments *given, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (given->captions,
+      given->images, given->split, error);
+  Run self = { .given = given, .pairs = pairs };
+
+  return pairs != NULL &&
+      (given->pixels > 0 ? run_pixels : run_visual_tokens) (&self, cancellable,
+          error);
+}
+
+static gboolean
+check (const Arguments *given, GError **error)
+{
+  if (given->captions == NULL || given->output == NULL)
+    return tool_options_usage_error (error, "%s is missing",
+        given->captions == NULL ? "--captions" : "--output");
+  if (given->max_length < 3 || given->pixels < 0 || given->pixels > 4096)
+    return tool_options_usage_error (error,
+        "wanted 3 or more for --max-length, 1 to 4096 for --pixels");
+  if ((given->pixels > 0) != (given->tokenizer != NULL))
+    return tool_options_usage_error (error,
+        "--pixels and --tokenizer go together");
+  return (given->pixels > 0 ||
+             tool_model_options_check (&given->model, error)) &&
+      tool_output_check (given->output, error);
 }
 
 gboolean
@@ -159,6 +222,10 @@ tool_features_run (char **argv, GCancellable *cancellable, GError **error)
         "File to write, as safetensors", "FILE" },
     { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
         "Cut captions to this many tokens, BOS and EOS counted (64)", "N" },
+    { "pixels", 0, 0, G_OPTION_ARG_INT64, &given.pixels,
+        "Write the images themselves, this large, for `pretrain clip`", "N" },
+    { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,
+        "With --pixels: folder with vocab.json and merges.txt", "DIR" },
     { "strict", 0, 0, G_OPTION_ARG_NONE, &given.strict,
         "Stop at an image that cannot be read", NULL },
     G_OPTION_ENTRY_NULL,
@@ -171,15 +238,7 @@ tool_features_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (GStrv) arguments = NULL;
 
   tool_model_options_add (&given.model, context);
-  if (!tool_options_parse (context, argv, &arguments, error) ||
-      !tool_options_check_none (arguments, error))
-    return FALSE;
-  if (given.captions == NULL || given.output == NULL)
-    return tool_options_usage_error (error, "%s is missing",
-        given.captions == NULL ? "--captions" : "--output");
-  if (given.max_length < 3)
-    return tool_options_usage_error (error, "--max-length: wanted 3 or more");
-  return tool_model_options_check (&given.model, error) &&
-      tool_output_check (given.output, error) &&
+  return tool_options_parse (context, argv, &arguments, error) &&
+      tool_options_check_none (arguments, error) && check (&given, error) &&
       run (&given, cancellable, error);
 }

@@ -25,6 +25,8 @@ static const struct
   { "features", tool_features_run, TRUE,
       "Write what `train` reads: images' visual tokens and captions" },
   { "train", tool_train_run, TRUE, "Train an adapter" },
+  { "pretrain", tool_pretrain_run, TRUE,
+      "Train a small vision tower or language model from nothing" },
   { "inspect", tool_inspect_run, FALSE, "Show what a model consists of" },
   { "bench", tool_bench_run, TRUE, "Measure a model's speed on this machine" },
   { "generate", tool_generate_run, TRUE,

@@ -17,8 +17,9 @@ struct _ToolTrainLog
   FILE *file; /* owned */
   gboolean terminal;
   guint64 first, n_steps;
+  const char *unit; /* borrowed */
   gint64 started, shown; /* monotonic time */
-  guint64 n_tokens; /* since @started */
+  guint64 n_units; /* since @started */
   double loss_sum; /* since the last line of the log */
   guint n_losses;
 };
@@ -57,12 +58,13 @@ read_kept (const char *path, guint64 first)
  * @path: written, from the beginning when @first is 0
  * @first: steps that were made before
  * @n_steps: steps of the run
+ * @unit: what the loss is a mean over
  *
  * Returns: (transfer full): a log; or %NULL with %ITUNING_ERROR_WRITE
  */
 ToolTrainLog *
 tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
-    GError **error)
+    const char *unit, GError **error)
 {
   ToolTrainLog *self = g_new0 (ToolTrainLog, 1);
   g_autofree char *kept = read_kept (path, first);
@@ -72,6 +74,7 @@ tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
   self->terminal = isatty (STDERR_FILENO) != 0;
   self->first = first;
   self->n_steps = n_steps;
+  self->unit = unit;
   self->started = self->shown = g_get_monotonic_time ();
   if (self->file != NULL && fputs (kept, self->file) >= 0 &&
       fflush (self->file) == 0)
@@ -129,10 +132,11 @@ show (ToolTrainLog *self, const ItuningTrainReport *report)
   self->shown = now;
   fprintf (stderr,
       "%sstep %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      "  loss %.4f  %.0f tokens/s  %.0f:%02d left%s",
+      "  loss %.4f  %.0f %s/s  %.0f:%02d left%s",
       self->terminal ? "\r" : "", report->step, self->n_steps, report->loss,
-      (double) self->n_tokens / seconds, (double) ((gint64) left / 60),
-      (int) ((gint64) left % 60), self->terminal ? "  " : "\n");
+      (double) self->n_units / seconds, self->unit,
+      (double) ((gint64) left / 60), (int) ((gint64) left % 60),
+      self->terminal ? "  " : "\n");
 }
 
 /**
@@ -149,7 +153,7 @@ tool_train_log_step (ToolTrainLog *log, const ItuningTrainReport *report,
 {
   g_autoptr (GString) line = g_string_new (NULL);
 
-  log->n_tokens += report->n_tokens;
+  log->n_units += report->n_units;
   log->loss_sum += report->loss;
   log->n_losses++;
   show (log, report);
@@ -159,7 +163,7 @@ tool_train_log_step (ToolTrainLog *log, const ItuningTrainReport *report,
   append_number (line, "loss", log->loss_sum / log->n_losses);
   append_number (line, "grad_norm", report->grad_norm);
   append_number (line, "learning_rate", report->learning_rate);
-  g_string_append_printf (line, ", \"tokens\": %zu}\n", report->n_tokens);
+  g_string_append_printf (line, ", \"%s\": %zu}\n", log->unit, report->n_units);
   log->loss_sum = 0.0;
   log->n_losses = 0;
   return write_line (log, line, error);

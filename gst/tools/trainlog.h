@@ -8,7 +8,7 @@
 typedef struct _ToolTrainLog ToolTrainLog;
 
 ToolTrainLog *tool_train_log_open (const char *path, guint64 first,
-    guint64 n_steps, GError **error);
+    guint64 n_steps, const char *unit, GError **error);
 gboolean tool_train_log_step (ToolTrainLog *log,
     const ItuningTrainReport *report, gboolean due, GError **error);
 gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,

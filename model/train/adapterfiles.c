@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/train/adapterfiles.h"
 
-#include <math.h>
-
-#include "model/json.h"
 #include "model/model.h"
+#include "model/train/partfiles.h"
 #include "model/train/random.h"
 
 /* Where an adapter in training comes from and goes to: a fresh one, a copy of
@@ -124,74 +122,17 @@ ituning_adapter_new_fresh (const ItuningModel *model,
   return adapter;
 }
 
-/* --- saving ------------------------------------------------------------- */
-
-static JsonNode *
-build_config (const ItuningAdapterConfig *config)
-{
-  JsonObject *object = json_object_new ();
-  JsonArray *layers = json_array_new ();
-  JsonNode *root = json_node_new (JSON_NODE_OBJECT);
-
-  for (gsize i = 0; i < config->n_layers; i++)
-    json_array_add_int_element (layers, config->layers[i]);
-  json_object_set_string_member (object, "model_type", "ituning");
-  json_object_set_int_member (object, "vision_hidden_size",
-      (gint64) config->vision_hidden_size);
-  json_object_set_int_member (object, "hidden_size",
-      (gint64) config->hidden_size);
-  json_object_set_int_member (object, "bottleneck_size",
-      (gint64) config->bottleneck_size);
-  json_object_set_int_member (object, "num_heads", (gint64) config->num_heads);
-  json_object_set_double_member (object, "scale", config->scale);
-  json_object_set_array_member (object, "layers", layers);
-  json_object_set_boolean_member (object, "visual_post_layernorm",
-      config->visual_post_layernorm);
-  json_node_take_object (root, object);
-  return root;
-}
-
-static gboolean
-save_config (const ItuningAdapterConfig *config, const char *folder,
-    GError **error)
-{
-  g_autofree char *path = g_build_filename (folder, "config.json", NULL);
-  g_autoptr (JsonNode) root = build_config (config);
-  g_autoptr (JsonGenerator) generator = json_generator_new ();
-  g_autoptr (GError) reason = NULL;
-
-  json_generator_set_root (generator, root);
-  json_generator_set_pretty (generator, TRUE);
-  if (json_generator_to_file (generator, path, &reason))
-    return TRUE;
-  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s", path,
-      reason->message);
-  return FALSE;
-}
-
 /**
  * ituning_adapter_save:
- * @adapter: an adapter
- * @folder: made if it is not there; its `config.json` and `model.safetensors`
- *   (F32) are replaced
+ * @folder: see ituning_part_save ()
  *
- * Returns: FALSE with %ITUNING_ERROR_WRITE; then each file is as it was or
- *   whole
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
  */
 gboolean
 ituning_adapter_save (const ItuningAdapter *adapter, const char *folder,
     GError **error)
 {
-  g_autofree char *path = g_build_filename (folder, "model.safetensors", NULL);
-  gsize n;
-  const ItuningTensor *tensors = ituning_weights_get_taken (adapter->weights,
-      &n);
-
-  if (g_mkdir_with_parents (folder, 0777) != 0) {
-    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s", folder,
-        g_strerror (errno));
-    return FALSE;
-  }
-  return ituning_tensors_save (path, tensors, n, error) &&
-      save_config (&adapter->config, folder, error);
+  return ituning_part_save (folder,
+      ituning_adapter_config_to_json (&adapter->config), adapter->weights,
+      error);
 }

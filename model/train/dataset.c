@@ -4,16 +4,19 @@
 #include <string.h>
 
 #include "model/half.h"
+#include "model/preprocess.h"
 #include "model/tensors.h"
 
-/* A file of features: the visual tokens of images and the captions that belong
- * to them. Immutable once opened. */
+/* A file of features: the visual tokens of images, or their pixels, and the
+ * captions that belong to them. Immutable once opened. */
 struct _ItuningDataset
 {
   gatomicrefcount refs;
   char *path; /* owned */
   ItuningTensors *tensors; /* owned: what all pointers point into */
-  const ItuningTensor *visual_tokens; /* [N, S, D] */
+  const ItuningTensor *visual_tokens; /* [N, S, D]; or NULL */
+  const ItuningTensor *pixels; /* [N, I, I, 3]; or NULL */
+  ItuningPreprocessor *preprocessor; /* owned; NULL without pixels */
   guint32 *ids; /* owned: [M, T] */
   guint32 *lengths; /* owned: [M] */
   guint32 *images; /* owned: [M] */
@@ -185,12 +188,33 @@ read_visual_tokens (ItuningDataset *self, GError **error)
   return TRUE;
 }
 
+static gboolean
+read_pixels (ItuningDataset *self, GError **error)
+{
+  const ItuningTensor *tensor = find_tensor (self, "pixels", 4, error);
+
+  if (tensor == NULL)
+    return FALSE;
+  if (tensor->type != ITUNING_TYPE_U8 || tensor->dims[1] != tensor->dims[2] ||
+      tensor->dims[3] != 3 || tensor->dims[0] > G_MAXINT32) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: \"pixels\" is not U8 [N, I, I, 3]", self->path);
+    return FALSE;
+  }
+  self->pixels = tensor;
+  self->preprocessor = ituning_preprocessor_new_default (tensor->dims[1]);
+  self->info.n_images = tensor->dims[0];
+  self->info.image_size = tensor->dims[1];
+  return TRUE;
+}
+
 /**
  * ituning_dataset_open:
  * @path: a file of features, as `ituning features` writes it: safetensors with
- *   `visual_tokens` [N, S, D] of F32, F16 or BF16, `input_ids` [M, T] (BOS to
- *   EOS, then anything), `lengths` [M] (BOS and EOS counted) and `image` [M]
- *   of I64 or I32; without `image` caption i belongs to image i
+ *   `visual_tokens` [N, S, D] of F32, F16 or BF16 (or `pixels` [N, I, I, 3] of
+ *   U8), `input_ids` [M, T] (BOS to EOS, then anything), `lengths` [M] (BOS and
+ *   EOS counted) and `image` [M] of I64 or I32; without `image` caption i
+ *   belongs to image i
  *
  * The visual tokens stay in the file and are read when they are needed.
  *
@@ -212,7 +236,10 @@ ituning_dataset_open (const char *path, GError **error)
   g_atomic_ref_count_init (&self->refs);
   self->path = g_strdup (path);
   self->tensors = tensors;
-  if (!read_visual_tokens (self, error) || !read_captions (self, error))
+  if (!(ituning_tensors_lookup (tensors, "pixels") != NULL
+              ? read_pixels (self, error)
+              : read_visual_tokens (self, error)) ||
+      !read_captions (self, error))
     return NULL;
   return g_steal_pointer (&self);
 }
@@ -240,6 +267,7 @@ ituning_dataset_unref (ItuningDataset *dataset)
   if (dataset == NULL || !g_atomic_ref_count_dec (&dataset->refs))
     return;
   ituning_tensors_free (dataset->tensors);
+  g_clear_pointer (&dataset->preprocessor, ituning_preprocessor_unref);
   g_free (dataset->path);
   g_free (dataset->ids);
   g_free (dataset->lengths);
@@ -260,37 +288,73 @@ ituning_dataset_get_info (const ItuningDataset *dataset)
 }
 
 /**
- * ituning_dataset_check:
- * @model: what is to be trained on it
+ * ituning_dataset_check_visual_tokens:
+ * @hidden_size: their width, by the model
  *
- * Returns: FALSE with %ITUNING_ERROR_MISMATCH when the visual tokens, the
- *   captions' ids or their lengths do not fit @model
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when @dataset has others, or none
  */
 gboolean
-ituning_dataset_check (const ItuningDataset *dataset, const ItuningModel *model,
-    GError **error)
+ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
+    gsize hidden_size, GError **error)
 {
-  const ItuningModelInfo *info = ituning_model_get_info (model);
-
-  if (dataset->info.hidden_size != info->vision.hidden_size) {
+  if (dataset->visual_tokens == NULL)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: holds pixels, wanted visual tokens", dataset->path);
+  else if (dataset->info.hidden_size != hidden_size)
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: visual tokens of width %zu, the model's have %zu", dataset->path,
-        dataset->info.hidden_size, info->vision.hidden_size);
-    return FALSE;
-  }
-  if (dataset->info.max_length - 1 > info->language.n_positions) {
+        dataset->info.hidden_size, hidden_size);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+/**
+ * ituning_dataset_check_pixels:
+ * @image_size: sides of an image, by the model
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when @dataset has others, or none
+ */
+gboolean
+ituning_dataset_check_pixels (const ItuningDataset *dataset, gsize image_size,
+    GError **error)
+{
+  if (dataset->info.image_size == image_size)
+    return TRUE;
+  if (dataset->pixels == NULL)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: holds visual tokens, wanted pixels", dataset->path);
+  else
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: images of %zu pixels, wanted %zu", dataset->path,
+        dataset->info.image_size, image_size);
+  return FALSE;
+}
+
+/**
+ * ituning_dataset_check_captions:
+ * @vocab_size: of the model
+ * @n_positions: of the model
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when a caption is too long or has
+ *   a token that is not in the vocabulary
+ */
+gboolean
+ituning_dataset_check_captions (const ItuningDataset *dataset, gsize vocab_size,
+    gsize n_positions, GError **error)
+{
+  if (dataset->info.max_length - 1 > n_positions) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: a caption of %zu tokens, the model has %zu positions",
-        dataset->path, dataset->info.max_length, info->language.n_positions);
+        dataset->path, dataset->info.max_length, n_positions);
     return FALSE;
   }
   for (gsize i = 0; i < dataset->info.n_captions; i++) {
     for (gsize t = 0; t < dataset->lengths[i]; t++) {
-      if (dataset->ids[i * dataset->T + t] >= info->language.vocab_size) {
+      if (dataset->ids[i * dataset->T + t] >= vocab_size) {
         g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
             "%s: caption %zu has token %u, the model's vocabulary %zu tokens",
-            dataset->path, i, dataset->ids[i * dataset->T + t],
-            info->language.vocab_size);
+            dataset->path, i, dataset->ids[i * dataset->T + t], vocab_size);
         return FALSE;
       }
     }
@@ -315,6 +379,18 @@ read_tokens (const ItuningDataset *self, float *tokens, gsize image)
     ituning_half_to_float (tokens, (const void *) data, n);
   else
     ituning_bfloat16_to_float (tokens, (const void *) data, n);
+}
+
+/* Row @image of the pixels, as CLIP's preprocessing normalises them. */
+static void
+read_pixel_values (const ItuningDataset *self, float *values, gsize image)
+{
+  const gsize I = self->info.image_size;
+  const ItuningImage picture = {
+    (const guint8 *) self->pixels->data + image * I * I * 3, I, I, 3 * I
+  };
+
+  ituning_preprocessor_run (self->preprocessor, &picture, values, NULL);
 }
 
 /**
@@ -344,8 +420,12 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     const guint32 *captions, gsize n_captions)
 {
   const gsize n = dataset->info.num_tokens * dataset->info.hidden_size;
+  const gsize n_pixels = 3 * dataset->info.image_size *
+      dataset->info.image_size;
   float *tokens = ituning_buffer_reserve (&batch->visual_tokens,
       n_captions * n);
+  float *pixels = ituning_buffer_reserve (&batch->pixel_values,
+      n_captions * n_pixels);
 
   batch->n_targets = ituning_dataset_count_targets (dataset, captions,
       n_captions);
@@ -360,14 +440,18 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     memcpy (batch->targets + batch->starts[i], ids + 1,
         length * sizeof (guint32));
     batch->starts[i + 1] = batch->starts[i] + length;
-    read_tokens (dataset, tokens + i * n, dataset->images[captions[i]]);
+    if (dataset->pixels != NULL)
+      read_pixel_values (dataset, pixels + i * n_pixels,
+          dataset->images[captions[i]]);
+    else
+      read_tokens (dataset, tokens + i * n, dataset->images[captions[i]]);
   }
   batch->text = (ItuningTextBatch){
     .n_sequences = n_captions,
     .starts = batch->starts,
     .ids = batch->ids,
     .targets = batch->targets,
-    .visual_tokens = tokens,
+    .visual_tokens = dataset->pixels == NULL ? tokens : NULL,
     .S = dataset->info.num_tokens,
   };
 }
@@ -383,5 +467,6 @@ ituning_batch_clear (ItuningBatch *batch)
   g_free (batch->ids);
   g_free (batch->targets);
   ituning_buffer_clear (&batch->visual_tokens);
+  ituning_buffer_clear (&batch->pixel_values);
   memset (batch, 0, sizeof (*batch));
 }

@@ -10,12 +10,17 @@ typedef struct
   ItuningTextBatch text; /* views of what follows */
   gsize *starts; /* owned */
   guint32 *ids, *targets; /* owned */
-  ItuningBuffer visual_tokens;
+  ItuningBuffer visual_tokens; /* [n_sequences, S, D] */
+  ItuningBuffer pixel_values; /* [n_sequences, 3, I, I], of a file of pixels */
   gsize n_targets;
 } ItuningBatch;
 
-gboolean ituning_dataset_check (const ItuningDataset *dataset,
-    const ItuningModel *model, GError **error);
+gboolean ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
+    gsize hidden_size, GError **error);
+gboolean ituning_dataset_check_pixels (const ItuningDataset *dataset,
+    gsize image_size, GError **error);
+gboolean ituning_dataset_check_captions (const ItuningDataset *dataset,
+    gsize vocab_size, gsize n_positions, GError **error);
 void ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     const guint32 *captions, gsize n_captions);
 gsize ituning_dataset_count_targets (const ItuningDataset *dataset,

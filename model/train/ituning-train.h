@@ -13,7 +13,7 @@
  *   while (ituning_trainer_step (trainer, &report, &error) &&
  *       report.step < options.steps)
  *     ;
- *   ituning_trainer_save_adapter (trainer, folder, &error);
+ *   ituning_trainer_save (trainer, folder, &error);
  *
  * A trainer belongs to one thread at a time. */
 
@@ -41,12 +41,19 @@ typedef struct _ItuningFeatureWriter ItuningFeatureWriter;
 
 ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open (const char *path,
     ItuningModel *model, gsize max_length, GError **error);
+ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open_pixels (const char
+                                                                          *path,
+    const ItuningTokenizer *tokenizer, gsize image_size, gsize max_length,
+    GError **error);
 ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
 ITUNING_API gsize ituning_feature_writer_get_n_done (
     const ItuningFeatureWriter *writer);
 ITUNING_API gboolean ituning_feature_writer_add (ItuningFeatureWriter *writer,
     const ItuningFeatures *features, const char *const *captions,
     GError **error);
+ITUNING_API gboolean
+ituning_feature_writer_add_image (ItuningFeatureWriter *writer,
+    const ItuningImage *image, const char *const *captions, GError **error);
 ITUNING_API gboolean ituning_feature_writer_skip (ItuningFeatureWriter *writer,
     GError **error);
 ITUNING_API gboolean
@@ -63,8 +70,9 @@ typedef struct _ItuningDataset ItuningDataset;
  * @n_images: images, N
  * @n_captions: captions, M
  * @n_tokens: tokens to predict in all captions together
- * @num_tokens: visual tokens of an image, S
- * @hidden_size: their width, D
+ * @num_tokens: visual tokens of an image, S; 0 in a file of pixels
+ * @hidden_size: their width, D; 0 likewise
+ * @image_size: pixels of an image's sides; 0 in a file of visual tokens
  * @max_length: longest caption in tokens, BOS and EOS included
  */
 typedef struct
@@ -74,6 +82,7 @@ typedef struct
   guint64 n_tokens;
   gsize num_tokens;
   gsize hidden_size;
+  gsize image_size;
   gsize max_length;
 } ItuningDatasetInfo;
 
@@ -154,12 +163,44 @@ typedef struct
   }
 
 /**
+ * ItuningPretrainShape:
+ * @hidden_size: width of the network
+ * @num_layers: its layers
+ * @num_heads: attention heads of each
+ * @vocab_size: tokens of the captions; the last of them is BOS and EOS
+ * @n_positions: longest text that it can read
+ * @image_size: vision tower: sides of an image
+ * @patch_size: vision tower: sides of a patch
+ * @projection_dim: vision tower: width of the image embedding
+ * @text_hidden_size: width of the text tower that teaches the vision tower
+ * @text_num_layers: its layers
+ * @text_num_heads: its heads
+ *
+ * The size of a network that is trained from nothing. The inner width is four
+ * times the width.
+ */
+typedef struct
+{
+  guint hidden_size;
+  guint num_layers;
+  guint num_heads;
+  guint vocab_size;
+  guint n_positions;
+  guint image_size;
+  guint patch_size;
+  guint projection_dim;
+  guint text_hidden_size;
+  guint text_num_layers;
+  guint text_num_heads;
+} ItuningPretrainShape;
+
+/**
  * ItuningTrainReport:
  * @step: steps made so far
- * @loss: mean cross entropy of the step's tokens, in nats, before its update
+ * @loss: mean cross entropy of the step's units, in nats, before its update
  * @grad_norm: norm of all gradients, before clipping
  * @learning_rate: of the step
- * @n_tokens: tokens that the step predicted
+ * @n_units: tokens or pairs that the step predicted
  */
 typedef struct
 {
@@ -167,7 +208,7 @@ typedef struct
   double loss;
   double grad_norm;
   double learning_rate;
-  gsize n_tokens;
+  gsize n_units;
 } ItuningTrainReport;
 
 typedef struct _ItuningTrainer ItuningTrainer;
@@ -178,6 +219,14 @@ ituning_train_options_check (const ItuningTrainOptions *options,
 ITUNING_API ItuningTrainer *ituning_trainer_new (ItuningModel *model,
     ItuningDataset *dataset, const ItuningTrainOptions *options,
     GError **error);
+ITUNING_API ItuningTrainer *
+ituning_trainer_new_language (const ItuningPretrainShape *shape,
+    ItuningDataset *dataset, const ItuningTrainOptions *options,
+    guint n_threads, GError **error);
+ITUNING_API ItuningTrainer *ituning_trainer_new_clip (const ItuningPretrainShape
+                                                          *shape,
+    ItuningDataset *dataset, const ItuningTrainOptions *options,
+    guint n_threads, GError **error);
 ITUNING_API void ituning_trainer_free (ItuningTrainer *trainer);
 ITUNING_API guint64 ituning_trainer_count_parameters (
     const ItuningTrainer *trainer);
@@ -188,8 +237,10 @@ ITUNING_API gboolean ituning_trainer_evaluate (ItuningTrainer *trainer,
     ItuningDataset *dataset, double *loss, GCancellable *cancellable,
     GError **error);
 ITUNING_API ItuningModel *ituning_trainer_get_model (ItuningTrainer *trainer);
-ITUNING_API gboolean ituning_trainer_save_adapter (ItuningTrainer *trainer,
+ITUNING_API gboolean ituning_trainer_save (ItuningTrainer *trainer,
     const char *folder, GError **error);
+ITUNING_API const char *ituning_trainer_get_unit (
+    const ItuningTrainer *trainer);
 ITUNING_API gboolean ituning_trainer_save_gradients (ItuningTrainer *trainer,
     const char *path, GError **error);
 ITUNING_API gboolean ituning_trainer_save_checkpoint (ItuningTrainer *trainer,

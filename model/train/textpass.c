@@ -22,6 +22,7 @@ struct _ItuningTextPass
   ItuningModuleScratch module_scratch;
   ItuningLossScratch loss;
   ItuningBuffer x, dx;
+  ItuningBuffer normed, stats; /* of ituning_text_pass_encode () */
 };
 
 /**
@@ -77,6 +78,8 @@ ituning_text_pass_free (ItuningTextPass *pass)
   ituning_loss_scratch_clear (&pass->loss);
   ituning_buffer_clear (&pass->x);
   ituning_buffer_clear (&pass->dx);
+  ituning_buffer_clear (&pass->normed);
+  ituning_buffer_clear (&pass->stats);
   g_free (pass);
 }
 
@@ -290,4 +293,53 @@ ituning_text_pass_train (ItuningTextPass *pass, const ItuningTextBatch *batch,
   if (embeddings)
     embed_backward (pass, batch, dprefix, dx);
   return loss;
+}
+
+/* --- as an encoder ------------------------------------------------------ */
+
+/**
+ * ituning_text_pass_encode:
+ * @pass: a pass whose language model is trained
+ * @batch: texts; their targets are not used
+ *
+ * Returns: (transfer none): [M, C] the rows after the final layer norm; valid
+ *   until the next call
+ */
+const float *
+ituning_text_pass_encode (ItuningTextPass *pass, const ItuningTextBatch *batch)
+{
+  const gsize M = batch->starts[batch->n_sequences];
+  const gsize C = pass->language->config.n_embd;
+  const float *x = forward (pass, batch, &(ItuningTextHow){ .scale = 1.0 }, 0);
+  float *normed = ituning_buffer_reserve (&pass->normed, M * C);
+
+  ituning_layernorm_forward (pass->pool, normed, x, &pass->language->final_norm,
+      M, C, pass->language->config.layer_norm_epsilon);
+  return normed;
+}
+
+/**
+ * ituning_text_pass_encode_backward:
+ * @batch: of the forward pass just before
+ * @dnormed: [M, C] gradient of what it returned
+ *
+ * Adds to the gradients of the parameters.
+ */
+void
+ituning_text_pass_encode_backward (ItuningTextPass *pass,
+    const ItuningTextBatch *batch, const float *dnormed)
+{
+  const gsize M = batch->starts[batch->n_sequences];
+  const gsize C = pass->language->config.n_embd;
+  const ItuningLayerNorm *norm = &pass->language->final_norm;
+  float *dx = ituning_buffer_reserve (&pass->dx, M * C);
+
+  memset (dx, 0, M * C * sizeof (float));
+  ituning_layernorm_backward (pass->pool, dx,
+      ituning_parameters_gradient (pass->parameters, norm->gain),
+      ituning_parameters_gradient (pass->parameters, norm->bias),
+      ituning_buffer_reserve (&pass->stats, 2 * M), dnormed, pass->x.values,
+      norm, M, C, pass->language->config.layer_norm_epsilon);
+  backward (pass, batch, &(ItuningTextHow){ .scale = 1.0 }, 0, TRUE, dx);
+  embed_backward (pass, batch, NULL, dx);
 }

@@ -55,4 +55,8 @@ double ituning_text_pass_loss (ItuningTextPass *pass,
     const ItuningTextBatch *batch, const ItuningTextHow *how);
 double ituning_text_pass_train (ItuningTextPass *pass,
     const ItuningTextBatch *batch, const ItuningTextHow *how, float *dprefix);
+const float *ituning_text_pass_encode (ItuningTextPass *pass,
+    const ItuningTextBatch *batch);
+void ituning_text_pass_encode_backward (ItuningTextPass *pass,
+    const ItuningTextBatch *batch, const float *dnormed);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningTextPass, ituning_text_pass_free)

@@ -2,11 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "model/model.h"
-#include "model/train/adapterfiles.h"
-#include "model/train/dataset.h"
 #include "model/train/optimizer.h"
 #include "model/train/random.h"
+#include "model/train/task.h"
 
 /* A step: which captions -> batch -> forward, loss, backward -> AdamW. What a
  * step does follows from the options and its number alone, so that a resumed
@@ -17,12 +15,9 @@
 
 struct _ItuningTrainer
 {
-  ItuningModel *model; /* owned reference */
+  ItuningTask *task; /* owned */
   ItuningDataset *dataset; /* owned reference */
   ItuningTrainOptions options;
-  ItuningParameters *parameters; /* owned */
-  ItuningAdapter *adapter; /* owned; its values are @parameters' */
-  ItuningTextPass *pass; /* owned */
   guint64 step; /* steps made */
   guint32 *order; /* owned: [n_captions] of @epoch */
   guint64 epoch;
@@ -84,59 +79,34 @@ ituning_trainer_free (ItuningTrainer *trainer)
 {
   if (trainer == NULL)
     return;
-  ituning_text_pass_free (trainer->pass);
-  ituning_adapter_unref (trainer->adapter);
-  ituning_parameters_free (trainer->parameters);
+  trainer->task->klass->free (trainer->task);
   ituning_batch_clear (&trainer->batch);
   ituning_dataset_unref (trainer->dataset);
-  ituning_model_unref (trainer->model);
   g_free (trainer->order);
   g_free (trainer->chosen);
   g_free (trainer);
 }
 
-static ItuningAdapter *
-make_adapter (ItuningTrainer *self, GError **error)
-{
-  if (self->model->adapter != NULL && !self->options.fresh)
-    return ituning_adapter_copy (self->model->adapter, self->parameters);
-  return ituning_adapter_new_fresh (self->model, &self->options,
-      self->parameters, error);
-}
-
 /**
- * ituning_trainer_new:
- * @model: what to train an adapter for; itself it stays as it is
+ * ituning_trainer_new_for_task:
+ * @task: (transfer full): what is trained, taken also when the call fails
  * @dataset: what to train on
- * @options: how
+ * @options: how; checked
  *
- * Starts from the model's adapter if it has one and @options does not ask for
- * a fresh one.
- *
- * Returns: (transfer full): a trainer before its first step; or %NULL with
- *   %ITUNING_ERROR_INPUT or %ITUNING_ERROR_MISMATCH
+ * Returns: (transfer full): a trainer before its first step; or %NULL with the
+ *   task's errors
  */
 ItuningTrainer *
-ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
+ituning_trainer_new_for_task (ItuningTask *task, ItuningDataset *dataset,
     const ItuningTrainOptions *options, GError **error)
 {
-  g_autoptr (ItuningTrainer) self = NULL;
+  g_autoptr (ItuningTrainer) self = g_new0 (ItuningTrainer, 1);
 
-  g_return_val_if_fail (model != NULL && dataset != NULL && options != NULL,
-      NULL);
-  if (!ituning_train_options_check (options, error) ||
-      !ituning_dataset_check (dataset, model, error))
-    return NULL;
-  self = g_new0 (ItuningTrainer, 1);
-  self->model = ituning_model_ref (model);
+  self->task = task;
   self->dataset = ituning_dataset_ref (dataset);
   self->options = *options;
-  self->parameters = ituning_parameters_new ();
-  self->adapter = make_adapter (self, error);
-  if (self->adapter == NULL)
+  if (!task->klass->check (task, dataset, error))
     return NULL;
-  self->pass = ituning_text_pass_new (model->backbone->language, self->adapter,
-      self->parameters, model->backbone->pool);
   self->order = g_new (guint32, ituning_dataset_get_info (dataset)->n_captions);
   self->epoch = G_MAXUINT64;
   self->chosen = g_new (guint32,
@@ -153,7 +123,7 @@ guint64
 ituning_trainer_count_parameters (const ItuningTrainer *trainer)
 {
   g_return_val_if_fail (trainer != NULL, 0);
-  return ituning_parameters_count (trainer->parameters);
+  return ituning_parameters_count (trainer->task->parameters);
 }
 
 /**
@@ -197,18 +167,39 @@ choose_captions (ItuningTrainer *self, gsize n)
   }
 }
 
-static void
-fill_batch (ItuningTrainer *self, const ItuningDataset *dataset,
-    const guint32 *captions, gsize n)
+/* The gradients of one step, of all its batches. */
+static double
+add_gradients (ItuningTrainer *self, gsize n_batch, gsize n_batches,
+    gsize n_units)
 {
-  const ItuningDatasetInfo *info = ituning_dataset_get_info (dataset);
-  float *tokens;
+  ItuningTask *task = self->task;
+  ItuningTextHow how = { 1.0 / (double) n_units, self->options.label_smoothing,
+    self->options.dropout, 0 };
+  double loss = 0.0;
 
-  ituning_dataset_fill (dataset, &self->batch, captions, n);
-  tokens = self->batch.visual_tokens.values;
-  if (self->adapter->config.visual_post_layernorm)
-    ituning_vision_post_norm (self->model->backbone->vision, tokens, tokens,
-        n * info->num_tokens);
+  ituning_parameters_clear_gradients (task->parameters);
+  for (gsize i = 0; i < n_batches; i++) {
+    how.seed = self->options.seed + ((self->step * n_batches + i) << 10);
+    ituning_dataset_fill (self->dataset, &self->batch,
+        self->chosen + i * n_batch, n_batch);
+    loss += task->klass->train (task, &self->batch, &how);
+  }
+  return loss;
+}
+
+/* The loss is a mean over all batches of the step. */
+static gsize
+count_units (ItuningTrainer *self, gsize n_batch, gsize n_batches)
+{
+  gsize n_units = 0;
+
+  for (gsize i = 0; i < n_batches; i++) {
+    self->batch.n_targets = ituning_dataset_count_targets (self->dataset,
+        self->chosen + i * n_batch, n_batch);
+    self->batch.text.n_sequences = n_batch;
+    n_units += self->task->klass->count (self->task, &self->batch);
+  }
+  return n_units;
 }
 
 /**
@@ -223,32 +214,20 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
     GError **error)
 {
   const gsize n_batch = trainer->options.batch_size;
-  const gsize n = n_batch * trainer->options.accumulate;
-  ItuningPool *pool;
-  ItuningTextHow how;
-  double loss = 0.0;
+  const gsize n_batches = trainer->options.accumulate;
+  ItuningParameters *parameters;
 
   g_return_val_if_fail (trainer != NULL && report != NULL, FALSE);
-  pool = trainer->model->backbone->pool;
-  choose_captions (trainer, n);
-  report->n_tokens = ituning_dataset_count_targets (trainer->dataset,
-      trainer->chosen, n);
-  how = (ItuningTextHow){ 1.0 / (double) report->n_tokens,
-    trainer->options.label_smoothing, trainer->options.dropout,
-    trainer->options.seed + trainer->step };
-  ituning_parameters_clear_gradients (trainer->parameters);
-  for (gsize first = 0; first < n; first += n_batch) {
-    fill_batch (trainer, trainer->dataset, trainer->chosen + first, n_batch);
-    how.seed += first << 32;
-    loss += ituning_text_pass_train (trainer->pass, &trainer->batch.text, &how,
-        NULL);
-  }
+  parameters = trainer->task->parameters;
+  choose_captions (trainer, n_batch * n_batches);
   report->step = trainer->step + 1;
-  report->loss = loss / (double) report->n_tokens;
+  report->n_units = count_units (trainer, n_batch, n_batches);
+  report->loss = add_gradients (trainer, n_batch, n_batches, report->n_units) /
+      (double) report->n_units;
   report->learning_rate = ituning_schedule_get_rate (&trainer->options,
       report->step);
-  report->grad_norm = ituning_parameters_gradient_norm (trainer->parameters,
-      pool);
+  report->grad_norm = ituning_parameters_gradient_norm (parameters,
+      trainer->task->pool);
   if (!isfinite (report->loss) || !isfinite (report->grad_norm)) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
         "step %" G_GUINT64_FORMAT ": the %s is not finite; a lower learning "
@@ -256,7 +235,7 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
         report->step, isfinite (report->loss) ? "gradient" : "loss");
     return FALSE;
   }
-  ituning_optimizer_step (trainer->parameters, pool, &trainer->options,
+  ituning_optimizer_step (parameters, trainer->task->pool, &trainer->options,
       report->step, report->grad_norm);
   trainer->step++;
   return TRUE;
@@ -265,8 +244,7 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
 /**
  * ituning_trainer_evaluate:
  * @dataset: other captions
- * @loss: (out): mean cross entropy of their tokens, in nats, without dropout
- *   and smoothing
+ * @loss: (out): mean loss on them, without dropout and smoothing
  * @cancellable: (nullable): looked at before each batch
  *
  * Returns: FALSE with %ITUNING_ERROR_MISMATCH or %G_IO_ERROR_CANCELLED
@@ -275,26 +253,28 @@ gboolean
 ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
     double *loss, GCancellable *cancellable, GError **error)
 {
-  const ItuningTextHow how = { .scale = 1.0 };
   const gsize n_batch = trainer->options.batch_size;
-  const ItuningDatasetInfo *info;
+  ItuningTask *task;
+  gsize n_captions, n_units = 0;
   g_autofree guint32 *captions = g_new (guint32, n_batch);
   double sum = 0.0;
 
   g_return_val_if_fail (dataset != NULL && loss != NULL, FALSE);
-  if (!ituning_dataset_check (dataset, trainer->model, error))
+  task = trainer->task;
+  if (!task->klass->check (task, dataset, error))
     return FALSE;
-  info = ituning_dataset_get_info (dataset);
-  for (gsize first = 0; first < info->n_captions; first += n_batch) {
-    const gsize n = MIN (n_batch, info->n_captions - first);
+  n_captions = ituning_dataset_get_info (dataset)->n_captions;
+  for (gsize first = 0; first < n_captions; first += n_batch) {
+    const gsize n = MIN (n_batch, n_captions - first);
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
       return FALSE;
     for (gsize i = 0; i < n; i++)
       captions[i] = (guint32) (first + i);
-    fill_batch (trainer, dataset, captions, n);
-    sum += ituning_text_pass_loss (trainer->pass, &trainer->batch.text, &how);
+    ituning_dataset_fill (dataset, &trainer->batch, captions, n);
+    sum += task->klass->evaluate (task, &trainer->batch);
+    n_units += task->klass->count (task, &trainer->batch);
   }
-  *loss = sum / (double) info->n_tokens;
+  *loss = sum / (double) n_units;
   return TRUE;
 }
 
@@ -303,30 +283,46 @@ ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
 /**
  * ituning_trainer_get_model:
  *
- * Returns: (transfer full): the model with the adapter as it is now; further
- *   steps do not change it
+ * Returns: (transfer full) (nullable): a model with what was trained as it is
+ *   now, which further steps do not change; %NULL when that is no captioner
  */
 ItuningModel *
 ituning_trainer_get_model (ItuningTrainer *trainer)
 {
   g_return_val_if_fail (trainer != NULL, NULL);
-  g_atomic_ref_count_inc (&trainer->model->backbone->refs);
-  return ituning_model_new (trainer->model->backbone,
-      ituning_adapter_copy (trainer->adapter, NULL));
+  return trainer->task->klass->get_model != NULL
+      ? trainer->task->klass->get_model (trainer->task)
+      : NULL;
 }
 
 /**
- * ituning_trainer_save_adapter:
- * @folder: see ituning_adapter_save ()
+ * ituning_trainer_save:
+ * @folder: made if it is not there; its `config.json` and `model.safetensors`
+ *   (F32) are replaced
  *
- * Returns: FALSE with %ITUNING_ERROR_WRITE
+ * Writes what is trained as it is now.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE; then each file is as it was or
+ *   whole
  */
 gboolean
-ituning_trainer_save_adapter (ItuningTrainer *trainer, const char *folder,
+ituning_trainer_save (ItuningTrainer *trainer, const char *folder,
     GError **error)
 {
   g_return_val_if_fail (trainer != NULL && folder != NULL, FALSE);
-  return ituning_adapter_save (trainer->adapter, folder, error);
+  return trainer->task->klass->save (trainer->task, folder, error);
+}
+
+/**
+ * ituning_trainer_get_unit:
+ *
+ * Returns: (transfer none): what the loss is a mean over: "tokens" or "pairs"
+ */
+const char *
+ituning_trainer_get_unit (const ItuningTrainer *trainer)
+{
+  g_return_val_if_fail (trainer != NULL, NULL);
+  return trainer->task->klass->unit;
 }
 
 static ItuningTensor
@@ -360,11 +356,11 @@ ituning_trainer_save_gradients (ItuningTrainer *trainer, const char *path,
   guint n;
 
   g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
-  n = trainer->parameters->list->len;
+  n = trainer->task->parameters->list->len;
   tensors = g_new (ItuningTensor, n);
   for (guint i = 0; i < n; i++) {
     const ItuningParameter *parameter =
-        g_ptr_array_index (trainer->parameters->list, i);
+        g_ptr_array_index (trainer->task->parameters->list, i);
     tensors[i] = as_tensor (parameter, parameter->name, parameter->gradient);
   }
   return ituning_tensors_save (path, tensors, n, error);
@@ -409,7 +405,7 @@ get_state (const ItuningTrainer *self, gint64 state[N_STATE])
   state[4] = (gint64) info->n_captions;
   state[5] = (gint64) info->n_tokens;
   state[6] = (gint64) info->n_images;
-  state[7] = (gint64) ituning_parameters_count (self->parameters);
+  state[7] = (gint64) ituning_parameters_count (self->task->parameters);
 }
 
 /**
@@ -436,9 +432,9 @@ ituning_trainer_save_checkpoint (ItuningTrainer *trainer, const char *path,
   g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
   get_state (trainer, state);
   g_array_append_val (tensors, tensor);
-  for (guint i = 0; i < trainer->parameters->list->len; i++) {
+  for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
     const ItuningParameter *parameter =
-        g_ptr_array_index (trainer->parameters->list, i);
+        g_ptr_array_index (trainer->task->parameters->list, i);
     char *average = g_strconcat ("exp_avg.", parameter->name, NULL);
     char *square = g_strconcat ("exp_avg_sq.", parameter->name, NULL);
 
@@ -522,9 +518,9 @@ ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
   if (tensors == NULL || !check_state (trainer, tensors, path, &step, error))
     return FALSE;
   for (int pass = 0; pass < 2; pass++) { /* look, then take */
-    for (guint i = 0; i < trainer->parameters->list->len; i++) {
+    for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
       ItuningParameter *parameter =
-          g_ptr_array_index (trainer->parameters->list, i);
+          g_ptr_array_index (trainer->task->parameters->list, i);
       float *const targets[] = { parameter->values, parameter->exp_avg,
         parameter->exp_avg_sq };
       for (gsize k = 0; k < G_N_ELEMENTS (targets); k++) {
