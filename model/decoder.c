@@ -176,7 +176,7 @@ add_attention (ItuningDecoder *self, const ItuningLanguage *language,
 
   job.scores = ituning_buffer_reserve (&self->scores,
       ituning_pool_get_n_threads (pool) * self->max_positions);
-  ituning_layernorm_forward (u, x, &layer->norm1, rows, C,
+  ituning_layernorm_forward (pool, u, x, &layer->norm1, rows, C,
       language->config.layer_norm_epsilon);
   ituning_linear_forward (pool, qkv, u, &layer->qkv, rows, 1.0f, FALSE);
   remember (self, qkv, index, T, C);
@@ -197,7 +197,7 @@ add_mlp (ItuningDecoder *self, const ItuningLanguage *language,
       rows * language->config.n_inner);
   gsize module;
 
-  ituning_layernorm_forward (u, x, &layer->norm2, rows, C,
+  ituning_layernorm_forward (pool, u, x, &layer->norm2, rows, C,
       language->config.layer_norm_epsilon);
   ituning_linear_forward (pool, inner, u, &layer->fc, rows, 1.0f, FALSE);
   ituning_linear_forward (pool, x, inner, &layer->proj, rows, 1.0f, TRUE);
@@ -260,7 +260,7 @@ ituning_decoder_logits (ItuningDecoder *decoder,
   const gsize C = language->config.n_embd;
   float *u = ituning_buffer_reserve (&decoder->u, rows * C);
 
-  ituning_layernorm_forward (u, hidden, &language->final_norm, rows, C,
+  ituning_layernorm_forward (pool, u, hidden, &language->final_norm, rows, C,
       language->config.layer_norm_epsilon);
   ituning_linear_forward (pool, logits, u, &language->head, rows, 1.0f, FALSE);
 }

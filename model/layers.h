@@ -14,7 +14,10 @@ typedef struct
 
 ItuningLayerNorm ituning_layernorm_take (ItuningWeights *weights, gsize C,
     const char *name);
-void ituning_layernorm_forward (float *y, const float *x,
+void ituning_layernorm_forward (ItuningPool *pool, float *y, const float *x,
+    const ItuningLayerNorm *norm, gsize T, gsize C, double eps);
+void ituning_layernorm_backward (ItuningPool *pool, float *dx, float *dgain,
+    float *dbias, float *stats, const float *dy, const float *x,
     const ItuningLayerNorm *norm, gsize T, gsize C, double eps);
 
 ItuningLinear ituning_linear_take (ItuningWeights *weights, gsize n_out,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/preprocess.h"
 
+#include <math.h>
+
 #include "model/packed.h"
 #include "model/resample.h"
 
@@ -262,4 +264,26 @@ ituning_preprocessor_run (const ItuningPreprocessor *preprocessor,
       height, &window);
   normalise (self, pixel_values, pixels, &place);
   return TRUE;
+}
+
+/**
+ * ituning_preprocessor_get_pixels:
+ * @pixels: [height, width, 3] output
+ * @pixel_values: [3, height, width] what ituning_preprocessor_run () gave
+ *
+ * The 8-bit picture that was normalised.
+ */
+void
+ituning_preprocessor_get_pixels (const ItuningPreprocessor *preprocessor,
+    guint8 *pixels, const float *pixel_values)
+{
+  const gsize n = preprocessor->width * preprocessor->height;
+
+  for (gsize channel = 0; channel < ITUNING_CHANNELS; channel++) {
+    const float *values = preprocessor->values[channel];
+    const float step = (values[255] - values[0]) / 255.0f;
+    for (gsize i = 0; i < n; i++)
+      pixels[ITUNING_CHANNELS * i + channel] = (guint8) lrintf (
+          (pixel_values[channel * n + i] - values[0]) / step);
+  }
 }

@@ -8,3 +8,5 @@ ItuningPreprocessor *ituning_preprocessor_new_packed (const ItuningGguf *packed,
     GError **error);
 const ItuningPreprocessConfig *ituning_preprocessor_get_config (
     const ItuningPreprocessor *preprocessor);
+void ituning_preprocessor_get_pixels (const ItuningPreprocessor *preprocessor,
+    guint8 *pixels, const float *pixel_values);

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Queries that one attention task takes: their scores stay in cache. */
-#define QUERY_BLOCK ((gsize) 128)
+#include "model/attention.h"
+
 /* Images that go through the layers together. */
 #define MAX_BATCH 4
 
@@ -184,12 +184,18 @@ ituning_vision_scratch_clear (ItuningVisionScratch *scratch)
 
 /* --- forward ------------------------------------------------------------ */
 
-/* pixels [3, I, I] -> [N, 3 p p], each patch as the convolution reads it.
- * Pixels right of and below the last whole patch are not seen. */
-static void
-cut_patches (const ItuningVision *self, float *patches, const float *pixels)
+/**
+ * ituning_vision_cut_patches:
+ * @patches: [N, 3 p p] output: each patch as the convolution reads it
+ * @pixels: [3, I, I] an image
+ *
+ * Pixels right of and below the last whole patch are not seen.
+ */
+void
+ituning_vision_cut_patches (const ItuningVision *vision, float *patches,
+    const float *pixels)
 {
-  const gsize I = self->config.image_size, p = self->config.patch_size;
+  const gsize I = vision->config.image_size, p = vision->config.patch_size;
   const gsize side = I / p;
 
   for (gsize row = 0; row < side; row++)
@@ -214,45 +220,14 @@ embed (const ItuningVision *self, ItuningVisionScratch *scratch,
 
   for (gsize image = 0; image < B; image++) {
     float *tokens = x + image * P * D;
-    cut_patches (self, patches, pixels + image * 3 * I * I);
+    ituning_vision_cut_patches (self, patches, pixels + image * 3 * I * I);
     memcpy (tokens, self->class_embedding, D * sizeof (float));
     ituning_linear_forward (pool, tokens + D, patches, &self->patch_embedding,
         N, 1.0f, FALSE);
     kernels->add (tokens, self->position_embeddings, P * D);
   }
-  ituning_layernorm_forward (x, x, &self->pre_norm, B * P, D,
+  ituning_layernorm_forward (pool, x, x, &self->pre_norm, B * P, D,
       self->config.layer_norm_eps);
-}
-
-typedef struct
-{
-  const ItuningKernels *kernels;
-  float *out;
-  const float *q, *k, *v;
-  float *scores; /* [workers, QUERY_BLOCK, P] */
-  gsize P, D, H, n_blocks;
-} AttentionJob;
-
-/* One block of queries of one head of one image. */
-static void
-attend (gsize task, guint worker, gpointer data)
-{
-  const AttentionJob *job = data;
-  const gsize P = job->P, D = job->D, E = D / job->H;
-  const gsize block = task % job->n_blocks;
-  const gsize head = task / job->n_blocks % job->H;
-  const gsize image = task / job->n_blocks / job->H;
-  const gsize first = block * QUERY_BLOCK;
-  const gsize n = MIN (QUERY_BLOCK, P - first);
-  const gsize keys = image * P * D + head * E, queries = keys + first * D;
-  float *scores = job->scores + worker * QUERY_BLOCK * P;
-
-  ituning_gemm (scores, P, job->q + queries, D, job->k + keys, D, TRUE, n, P, E,
-      1.0f / sqrtf ((float) E), 0.0f);
-  for (gsize row = 0; row < n; row++)
-    job->kernels->softmax (scores + row * P, P);
-  ituning_gemm (job->out + queries, D, scores, P, job->v + keys, D, FALSE, n, E,
-      P, 1.0f, 0.0f);
 }
 
 /* x [B, P, D] += Attn (LN1 (x)) */
@@ -266,17 +241,26 @@ add_attention (const ItuningVision *self, const ItuningVisionLayer *layer,
   float *k = ituning_buffer_reserve (&scratch->k, rows * D);
   float *v = ituning_buffer_reserve (&scratch->v, rows * D);
   float *attended = ituning_buffer_reserve (&scratch->attended, rows * D);
-  AttentionJob job = { ituning_kernels_get (), attended, q, k, v, NULL, P, D,
-    self->config.num_attention_heads, (P + QUERY_BLOCK - 1) / QUERY_BLOCK };
+  const gsize E = D / self->config.num_attention_heads;
+  const ItuningAttention attention = {
+    .n_sequences = B,
+    .n_queries = P,
+    .n_keys = P,
+    .n_heads = self->config.num_attention_heads,
+    .head_size = E,
+    .q_stride = D,
+    .kv_stride = D,
+    .out_stride = D,
+    .scale = 1.0f / sqrtf ((float) E),
+  };
 
-  job.scores = ituning_buffer_reserve (&scratch->scores,
-      ituning_pool_get_n_threads (pool) * QUERY_BLOCK * P);
-  ituning_layernorm_forward (normed, x, &layer->norm1, rows, D,
+  ituning_layernorm_forward (pool, normed, x, &layer->norm1, rows, D,
       self->config.layer_norm_eps);
   ituning_linear_forward (pool, q, normed, &layer->q, rows, 1.0f, FALSE);
   ituning_linear_forward (pool, k, normed, &layer->k, rows, 1.0f, FALSE);
   ituning_linear_forward (pool, v, normed, &layer->v, rows, 1.0f, FALSE);
-  ituning_pool_run (pool, B * job.H * job.n_blocks, attend, &job);
+  ituning_attention_forward (pool, &scratch->scores, attended, q, k, v,
+      &attention);
   ituning_linear_forward (pool, x, attended, &layer->out, rows, 1.0f, TRUE);
 }
 
@@ -290,7 +274,7 @@ add_mlp (const ItuningVision *self, const ItuningVisionLayer *layer,
   float *inner = ituning_buffer_reserve (&scratch->inner,
       rows * self->config.intermediate_size);
 
-  ituning_layernorm_forward (normed, x, &layer->norm2, rows, D,
+  ituning_layernorm_forward (pool, normed, x, &layer->norm2, rows, D,
       self->config.layer_norm_eps);
   ituning_linear_forward (pool, inner, normed, &layer->fc1, rows, 1.0f, FALSE);
   ituning_linear_forward (pool, x, inner, &layer->fc2, rows, 1.0f, TRUE);
@@ -307,7 +291,7 @@ project (const ItuningVision *self, ItuningPool *pool, float *embeds,
                            : ituning_buffer_reserve (&scratch->normed, B * D);
 
   for (gsize image = 0; image < B; image++)
-    ituning_layernorm_forward (pooled + image * D,
+    ituning_layernorm_forward (pool, pooled + image * D,
         x + image * self->n_tokens * D, &self->post_norm, 1, D,
         self->config.layer_norm_eps);
   if (!identity)
@@ -386,6 +370,6 @@ void
 ituning_vision_post_norm (const ItuningVision *vision, float *y, const float *x,
     gsize n_tokens)
 {
-  ituning_layernorm_forward (y, x, &vision->post_norm, n_tokens,
+  ituning_layernorm_forward (NULL, y, x, &vision->post_norm, n_tokens,
       vision->config.hidden_size, vision->config.layer_norm_eps);
 }

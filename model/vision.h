@@ -51,6 +51,8 @@ gboolean ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,
     float *embeds, const float *pixel_values, gsize B,
     GCancellable *cancellable, GError **error);
+void ituning_vision_cut_patches (const ItuningVision *vision, float *patches,
+    const float *pixels);
 void ituning_vision_post_norm (const ItuningVision *vision, float *y,
     const float *x, gsize n_tokens);
 void ituning_vision_scratch_clear (ItuningVisionScratch *scratch);

@@ -10,36 +10,31 @@
 #include "model/names.h"
 #include "model/tensors.h"
 
-/* What was taken. */
-typedef struct
-{
-  char *name; /* owned: Hugging Face's */
-  gsize dims[ITUNING_MAX_DIMS];
-  gsize n_dims;
-  const float *values; /* borrowed from the weights */
-} Taken;
-
 /* The parameters of one part of a model, as floats, under Hugging Face's names,
  * which a packed file has others for. Those stored as F32 are
  * used where they are mapped, if they are aligned there; others are copied into
- * memory of our own. With neither tensors nor a packed file they are random.
+ * memory of our own. With neither tensors nor a packed file they are those of
+ * another such object, or random.
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
 {
   ItuningTensors *tensors; /* owned; of a folder */
   ItuningGguf *packed; /* owned reference: in place of @tensors */
+  const ItuningWeights *source; /* borrowed: what this is a copy of; or NULL */
   char *prefix; /* owned: before every name in the file */
-  GArray *taken; /* owned: Taken */
+  GArray *taken; /* owned: ItuningTensor of F32, with owned full names */
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
+  ItuningWeightsStore store; /* where values go; or NULL */
+  gpointer store_data;
   ItuningPartInfo info;
   GError *failure; /* owned: the first one */
 };
 
 static void
-clear_taken (gpointer taken)
+clear_taken (gpointer tensor)
 {
-  g_free (((Taken *) taken)->name);
+  g_free ((char *) ((ItuningTensor *) tensor)->name);
 }
 
 static ItuningWeights *
@@ -49,7 +44,7 @@ weights_new (ItuningTensors *tensors, guint32 seed)
 
   self->tensors = tensors;
   self->prefix = g_strdup ("");
-  self->taken = g_array_new (FALSE, FALSE, sizeof (Taken));
+  self->taken = g_array_new (FALSE, FALSE, sizeof (ItuningTensor));
   g_array_set_clear_func (self->taken, clear_taken);
   self->owned = g_ptr_array_new_with_free_func (g_aligned_free);
   self->random = 0x9e3779b97f4a7c15u ^ seed;
@@ -99,6 +94,23 @@ ituning_weights_new_random (guint32 seed)
 }
 
 /**
+ * ituning_weights_new_copy:
+ * @source: weights of which all was taken; must live until all is taken from
+ *   the copy
+ *
+ * Returns: (transfer full): weights that have what was taken from @source, in
+ *   memory of their own
+ */
+ItuningWeights *
+ituning_weights_new_copy (const ItuningWeights *source)
+{
+  ItuningWeights *self = weights_new (NULL, 0);
+
+  self->source = source;
+  return self;
+}
+
+/**
  * ituning_weights_free:
  * @weights: (nullable) (transfer full): weights; what was taken goes with them
  */
@@ -139,10 +151,37 @@ ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix)
   weights->prefix = g_strdup (prefix);
 }
 
+/**
+ * ituning_weights_set_store:
+ * @store: gives the memory for what is taken from now on
+ * @data: what it is given
+ *
+ * For weights that change: what is taken is copied to memory of the caller's.
+ */
+void
+ituning_weights_set_store (ItuningWeights *weights, ItuningWeightsStore store,
+    gpointer data)
+{
+  weights->store = store;
+  weights->store_data = data;
+}
+
 static gboolean
 is_random (const ItuningWeights *self)
 {
   return self->tensors == NULL && self->packed == NULL;
+}
+
+static const ItuningTensor *
+find_taken (const ItuningWeights *self, const char *name)
+{
+  for (guint i = 0; i < self->taken->len; i++) {
+    const ItuningTensor *tensor = &g_array_index (self->taken, ItuningTensor,
+        i);
+    if (g_str_equal (tensor->name, name))
+      return tensor;
+  }
+  return NULL;
 }
 
 /* What the file calls the tensor @name; a packed one has no such tensor where
@@ -174,6 +213,8 @@ ituning_weights_has (ItuningWeights *weights, const char *name)
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
   g_autofree char *stored = name_stored (weights, full);
 
+  if (weights->source != NULL)
+    return find_taken (weights->source, full) != NULL;
   return is_random (weights) || find_stored (weights, stored) != NULL;
 }
 
@@ -305,6 +346,30 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
   return values;
 }
 
+/* Where the values of a tensor are found, and then where they stay. */
+static const float *
+find_values (ItuningWeights *self, const char *full, const gsize *dims,
+    gsize n_dims, gsize n)
+{
+  g_autofree char *stored = name_stored (self, full);
+  const float *values;
+
+  if (self->source != NULL)
+    values = find_taken (self->source, full)->data;
+  else if (is_random (self))
+    values = make_random (self, stored, dims, n_dims, n);
+  else
+    values = take_stored (self, stored, dims, n_dims, n);
+  if (values == NULL)
+    return NULL;
+  if (self->store != NULL)
+    return memcpy (self->store (self->store_data, full, dims, n_dims), values,
+        n * sizeof (float));
+  return self->source != NULL
+      ? memcpy (own_values (self, n), values, n * sizeof (float))
+      : values;
+}
+
 /**
  * ituning_weights_take:
  * @weights: weights
@@ -315,15 +380,15 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
  * Finds a parameter, checks its shape, type and that all of it is finite.
  *
  * Returns: (transfer none) (nullable): its values, row-major, which live as
- *   long as @weights; or %NULL: then ituning_weights_finish () tells why, and
- *   all further calls may be made and their results thrown away
+ *   long as @weights or their store; or %NULL: then ituning_weights_finish ()
+ *   tells why, and all further calls may be made and their results thrown away
  */
 const float *
 ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
     const char *name_format, ...)
 {
-  g_autofree char *name = NULL, *stored = NULL;
-  Taken taken = { .n_dims = n_dims };
+  g_autofree char *name = NULL;
+  ItuningTensor taken = { .type = ITUNING_TYPE_F32, .n_dims = (guint) n_dims };
   va_list args;
   gsize n = 1;
 
@@ -332,18 +397,30 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
   va_start (args, name_format);
   name = g_strdup_vprintf (name_format, args);
   va_end (args);
-  taken.name = g_strconcat (weights->prefix, name, NULL);
-  stored = name_stored (weights, taken.name);
   for (gsize i = 0; i < n_dims; i++) {
     taken.dims[i] = dims[i];
     n *= dims[i]; /* bounded by the configs */
   }
+  taken.name = g_strconcat (weights->prefix, name, NULL);
+  taken.size = n * sizeof (float);
+  taken.data = find_values (weights, taken.name, dims, n_dims, n);
   weights->info.n_parameters += n;
-  taken.values = is_random (weights)
-      ? make_random (weights, stored, dims, n_dims, n)
-      : take_stored (weights, stored, dims, n_dims, n);
   g_array_append_val (weights->taken, taken);
-  return taken.values;
+  return taken.data;
+}
+
+/**
+ * ituning_weights_get_taken:
+ * @n_taken: (out): how many
+ *
+ * Returns: (transfer none) (array length=n_taken): all that was taken, as F32
+ *   with full names, in order; valid as long as @weights
+ */
+const ItuningTensor *
+ituning_weights_get_taken (const ItuningWeights *weights, gsize *n_taken)
+{
+  *n_taken = weights->taken->len;
+  return (const ItuningTensor *) weights->taken->data;
 }
 
 /**
@@ -394,7 +471,8 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
     ItuningGgufWriter *writer)
 {
   for (guint i = 0; i < weights->taken->len; i++) {
-    const Taken *taken = &g_array_index (weights->taken, Taken, i);
+    const ItuningTensor *taken = &g_array_index (weights->taken, ItuningTensor,
+        i);
     ItuningNameKind kind;
     g_autofree char *name = ituning_name_pack (taken->name, &kind);
     const gboolean transpose = kind == ITUNING_NAME_CONV1D &&
@@ -402,7 +480,7 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
     const gsize reversed[] = { taken->dims[1], taken->dims[0] };
     ituning_gguf_writer_add_tensor (writer, name,
         kind == ITUNING_NAME_PLAIN ? ITUNING_TYPE_F32 : type,
-        transpose ? reversed : taken->dims, taken->n_dims, taken->values,
+        transpose ? reversed : taken->dims, taken->n_dims, taken->data,
         transpose);
   }
 }

@@ -26,6 +26,12 @@ gboolean tool_convert_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_features_run (char **argv, GCancellable *cancellable,
+    GError **error);
+gboolean tool_pretrain_run (char **argv, GCancellable *cancellable,
+    GError **error);
+gboolean tool_train_run (char **argv, GCancellable *cancellable,
+    GError **error);
 gboolean tool_bench_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_eval_run (char **argv, GCancellable *cancellable, GError **error);

@@ -13,6 +13,11 @@
 #define FEW_ROWS 8
 #define FEW_ROWS_TILE_BYTES (192u << 10)
 #define MANY_ROWS_TILE 256
+/* Rows of a task, so that narrow layers on many rows split too. */
+#define ROWS_TILE ((gsize) 512)
+/* Tasks that a product is split into, where its shape allows it. */
+#define WANTED_TASKS 8
+#define MIN_TILE ((gsize) 32)
 
 /**
  * ituning_gemm_init:
@@ -33,7 +38,7 @@ ituning_gemm_init (void)
 /**
  * ituning_gemm:
  * @c: [M, N] with row stride @ldc: output, must not alias the inputs
- * @a: [M, K] with row stride @lda
+ * @a: [M, K], or [K, M] when @a_transposed, with row stride @lda
  * @b: [K, N], or [N, K] when @b_transposed, with row stride @ldb
  * @alpha: scale of the product
  * @beta: scale of what @c held; 0 ignores it
@@ -41,11 +46,11 @@ ituning_gemm_init (void)
  * c = alpha a b + beta c, on the calling thread.
  */
 void
-ituning_gemm (float *c, gsize ldc, const float *a, gsize lda, const float *b,
-    gsize ldb, gboolean b_transposed, gsize M, gsize N, gsize K, float alpha,
-    float beta)
+ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
+    gboolean a_transposed, const float *b, gsize ldb, gboolean b_transposed,
+    gsize M, gsize N, gsize K, float alpha, float beta)
 {
-  cblas_sgemm (CblasRowMajor, CblasNoTrans,
+  cblas_sgemm (CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans,
       b_transposed ? CblasTrans : CblasNoTrans, (blasint) M, (blasint) N,
       (blasint) K, alpha, a, (blasint) lda, b, (blasint) ldb, beta, c,
       (blasint) ldc);
@@ -61,7 +66,14 @@ typedef struct
   gsize tile; /* outputs of a task */
   float scale;
   gboolean accumulate;
+  gboolean few_rows;
 } LinearJob;
+
+static gsize
+count_tiles (gsize n, gsize tile)
+{
+  return (n + tile - 1) / tile;
+}
 
 /* Adds the bias to what is there, or puts it there. */
 static void
@@ -111,22 +123,26 @@ multiply_rows (const LinearJob *job, gsize first, gsize n)
 static void
 run_linear_task (gsize task, guint worker, gpointer data)
 {
-  const LinearJob *job = data;
-  const ItuningLinear *layer = job->layer;
-  const gsize first = task * job->tile;
-  const gsize n = MIN (job->tile, layer->n_out - first);
+  LinearJob job = *(const LinearJob *) data; /* of this task's rows */
+  const ItuningLinear *layer = job.layer;
+  const gsize n_tiles = count_tiles (layer->n_out, job.tile);
+  const gsize row = task / n_tiles * ROWS_TILE;
+  const gsize first = task % n_tiles * job.tile;
+  const gsize n = MIN (job.tile, layer->n_out - first);
 
-  start_tile (job, first, n);
-  if (job->M <= FEW_ROWS)
-    multiply_rows (job, first, n);
+  job.M = MIN (ROWS_TILE, job.M - row);
+  job.x += row * layer->n_in;
+  job.y += row * layer->n_out;
+  start_tile (&job, first, n);
+  if (job.few_rows)
+    multiply_rows (&job, first, n);
   else
-    ituning_gemm (job->y + first, layer->n_out, job->x, layer->n_in,
+    ituning_gemm (job.y + first, layer->n_out, job.x, layer->n_in, FALSE,
         find_tile (layer, first), layer->in_major ? layer->n_out : layer->n_in,
-        !layer->in_major, job->M, n, layer->n_in, job->scale, 1.0f);
+        !layer->in_major, job.M, n, layer->n_in, job.scale, 1.0f);
   if (layer->activation != ITUNING_ACTIVATION_NONE)
-    for (gsize row = 0; row < job->M; row++)
-      job->kernels->activate[layer->activation](job->y + row * layer->n_out +
-              first,
+    for (gsize m = 0; m < job.M; m++)
+      job.kernels->activate[layer->activation](job.y + m * layer->n_out + first,
           n);
 }
 
@@ -167,8 +183,139 @@ ituning_linear_forward (ItuningPool *pool,
     .M = M,
     .tile = choose_tile (layer, M),
     .scale = scale,
-    .accumulate = accumulate };
+    .accumulate = accumulate,
+    .few_rows = M <= FEW_ROWS };
 
-  ituning_pool_run (pool, (layer->n_out + job.tile - 1) / job.tile,
+  ituning_pool_run (pool,
+      count_tiles (M, ROWS_TILE) * count_tiles (layer->n_out, job.tile),
       run_linear_task, &job);
+}
+
+/* --- products on all threads -------------------------------------------- */
+
+typedef struct
+{
+  float *c;
+  const float *a, *b;
+  gsize ldc, lda, ldb;
+  gboolean a_transposed, b_transposed;
+  gsize M, N, K;
+  gsize tile_m, tile_n;
+  float beta;
+} GemmJob;
+
+static void
+run_gemm_task (gsize task, guint worker, gpointer data)
+{
+  const GemmJob *job = data;
+  const gsize n_tiles = count_tiles (job->N, job->tile_n);
+  const gsize m = task / n_tiles * job->tile_m;
+  const gsize n = task % n_tiles * job->tile_n;
+
+  ituning_gemm (job->c + m * job->ldc + n, job->ldc,
+      job->a + (job->a_transposed ? m : m * job->lda), job->lda,
+      job->a_transposed, job->b + (job->b_transposed ? n * job->ldb : n),
+      job->ldb, job->b_transposed, MIN (job->tile_m, job->M - m),
+      MIN (job->tile_n, job->N - n), job->K, 1.0f, job->beta);
+}
+
+/* Halves the longer side of the tiles until there are tasks enough. */
+static void
+choose_tiles (GemmJob *job)
+{
+  job->tile_m = ROWS_TILE;
+  job->tile_n = ROWS_TILE;
+  while (count_tiles (job->M, job->tile_m) * count_tiles (job->N, job->tile_n) <
+      WANTED_TASKS) {
+    const gsize m = MIN (job->tile_m, job->M), n = MIN (job->tile_n, job->N);
+    if (MAX (m, n) <= MIN_TILE)
+      return;
+    if (m > n)
+      job->tile_m = (m + 1) / 2;
+    else
+      job->tile_n = (n + 1) / 2;
+  }
+}
+
+/**
+ * ituning_gemm_run:
+ * @pool: the threads to work with
+ *
+ * As ituning_gemm () with an alpha of 1, on all threads. The split, and so the
+ * result, depends on the shape alone.
+ */
+void
+ituning_gemm_run (ItuningPool *pool,
+    float *c, /* NOLINT(readability-non-const-parameter): tasks write it */
+    gsize ldc, const float *a, gsize lda, gboolean a_transposed, const float *b,
+    gsize ldb, gboolean b_transposed, gsize M, gsize N, gsize K, float beta)
+{
+  GemmJob job = { c, a, b, ldc, lda, ldb, a_transposed, b_transposed, M, N, K,
+    0, 0, beta };
+
+  if (M == 0 || N == 0)
+    return;
+  choose_tiles (&job);
+  ituning_pool_run (pool,
+      count_tiles (M, job.tile_m) * count_tiles (N, job.tile_n), run_gemm_task,
+      &job);
+}
+
+/* --- backward ----------------------------------------------------------- */
+
+typedef struct
+{
+  const ItuningKernels *kernels;
+  float *sums; /* [n], added to */
+  const float *rows; /* [M, n] */
+  gsize M, n;
+} SumJob;
+
+static void
+run_sum_task (gsize task, guint worker, gpointer data)
+{
+  const SumJob *job = data;
+  const gsize first = task * MIN_TILE;
+  const gsize n = MIN (MIN_TILE, job->n - first);
+
+  for (gsize row = 0; row < job->M; row++)
+    job->kernels->add (job->sums + first, job->rows + row * job->n + first, n);
+}
+
+/**
+ * ituning_linear_backward:
+ * @pool: the threads to work with
+ * @dx: [M, n_in] output: gradient of the input; or %NULL
+ * @dweight: shaped as the layer's weight: added to; or %NULL when it is frozen
+ * @dbias: [n_out]: added to; or %NULL
+ * @dy: [M, n_out] gradient of x W^T + b, before any activation
+ * @x: [M, n_in] input; not used when @dweight is %NULL
+ * @layer: the layer
+ * @M: rows
+ * @accumulate: add to what @dx holds instead of replacing it
+ *
+ * dx = dy W, dW = dy^T x, db = the sum of dy's rows. The result does not
+ * depend on the number of threads.
+ */
+void
+ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
+    float *dbias, /* NOLINT(readability-non-const-parameter): tasks write it */
+    const float *dy, const float *x, const ItuningLinear *layer, gsize M,
+    gboolean accumulate)
+{
+  const gsize n_in = layer->n_in, n_out = layer->n_out;
+  SumJob sum = { ituning_kernels_get (), dbias, dy, M, n_out };
+
+  if (dx != NULL)
+    ituning_gemm_run (pool, dx, n_in, dy, n_out, FALSE, layer->weight,
+        layer->in_major ? n_out : n_in, layer->in_major, M, n_in, n_out,
+        accumulate ? 1.0f : 0.0f);
+  if (dweight != NULL && layer->in_major)
+    ituning_gemm_run (pool, dweight, n_out, x, n_in, TRUE, dy, n_out, FALSE,
+        n_in, n_out, M, 1.0f);
+  else if (dweight != NULL)
+    ituning_gemm_run (pool, dweight, n_in, dy, n_out, TRUE, x, n_in, FALSE,
+        n_out, n_in, M, 1.0f);
+  if (dbias != NULL)
+    ituning_pool_run (pool, count_tiles (n_out, MIN_TILE), run_sum_task, &sum);
 }

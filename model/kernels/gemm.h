@@ -28,7 +28,13 @@ typedef struct
 
 void ituning_gemm_init (void);
 void ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
-    const float *b, gsize ldb, gboolean b_transposed, gsize M, gsize N, gsize K,
-    float alpha, float beta);
+    gboolean a_transposed, const float *b, gsize ldb, gboolean b_transposed,
+    gsize M, gsize N, gsize K, float alpha, float beta);
+void ituning_gemm_run (ItuningPool *pool, float *c, gsize ldc, const float *a,
+    gsize lda, gboolean a_transposed, const float *b, gsize ldb,
+    gboolean b_transposed, gsize M, gsize N, gsize K, float beta);
 void ituning_linear_forward (ItuningPool *pool, float *y, const float *x,
     const ItuningLinear *layer, gsize M, float scale, gboolean accumulate);
+void ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
+    float *dbias, const float *dy, const float *x, const ItuningLinear *layer,
+    gsize M, gboolean accumulate);

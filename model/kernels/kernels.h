@@ -21,6 +21,31 @@ typedef enum
 } ItuningActivation;
 
 /**
+ * ItuningAdamW:
+ * @decay: 1 - learning rate * weight decay
+ * @beta1, @beta2: decay of the averages
+ * @step_size: learning rate / (1 - beta1^t)
+ * @correction: 1 / sqrt (1 - beta2^t)
+ * @eps: added to the root
+ * @gradient_scale: multiplies the gradient first (clipping)
+ *
+ * A step of AdamW (Loshchilov and Hutter 2019, algorithm 2, with the bias
+ * corrections taken together as PyTorch does):
+ *
+ *   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2
+ *   x = decay x - step_size m / (sqrt (v) correction + eps)
+ */
+typedef struct
+{
+  float decay;
+  float beta1, beta2;
+  float step_size;
+  float correction;
+  float eps;
+  float gradient_scale;
+} ItuningAdamW;
+
+/**
  * ItuningKernels:
  * @name: the instruction set: "plain", "sse2", "avx2", "avx512", "neon"
  * @dot: sum of x[i] * y[i]
@@ -34,6 +59,14 @@ typedef enum
  *   +inf, or all are -inf
  * @all_finite: FALSE if some x is NaN or infinite
  * @activate: in place
+ * @layernorm_backward: [C] one row: adds to @dx the gradient of @x where that
+ *   of @y is @dy; @stats (out): the row's mean and 1 / standard deviation
+ * @layernorm_gradients: [n] part of a row: dgain += dy (x - mean) rstd,
+ *   dbias += dy, with the row's @stats; either may be %NULL
+ * @softmax_backward: [n] in place: the gradient @dp of a softmax's result @p
+ *   becomes that of its input
+ * @activate_backward: @dy, the gradient of the result, becomes that of @x
+ * @adamw: see ItuningAdamW
  *
  * Arithmetic on rows of floats, of any length and alignment. Every table gives
  * what "plain" gives but for rounding: sums are taken in another order, exp ()
@@ -52,6 +85,17 @@ typedef struct
   float (*log_sum_exp) (const float *x, gsize n);
   gboolean (*all_finite) (const float *x, gsize n);
   void (*activate[ITUNING_N_ACTIVATIONS]) (float *x, gsize n);
+
+  /* What training needs besides. */
+  void (*layernorm_backward) (float *dx, float stats[2], const float *dy,
+      const float *x, const float *gain, gsize C, float eps);
+  void (*layernorm_gradients) (float *dgain, float *dbias, const float *dy,
+      const float *x, const float stats[2], gsize n);
+  void (*softmax_backward) (float *dp, const float *p, gsize n);
+  void (*activate_backward[ITUNING_N_ACTIVATIONS]) (float *dy, const float *x,
+      gsize n);
+  void (*adamw) (float *value, float *exp_avg, float *exp_avg_sq,
+      const float *gradient, const ItuningAdamW *how, gsize n);
 } ItuningKernels;
 
 const ItuningKernels *ituning_kernels_get (void);

@@ -343,6 +343,170 @@ simd_none (float *x, gsize n)
 {
 }
 
+/* --- training ----------------------------------------------------------- */
+
+/* Sums of dy gain and of dy gain xhat over a row. */
+static void
+sum_layernorm (float sums[2], const float *dy, const float *x,
+    const float *gain, const float stats[2], gsize C)
+{
+  Floats g_sum = { 0 }, gx_sum = { 0 };
+  gsize i = 0;
+
+  for (; i + ITUNING_LANES <= C; i += ITUNING_LANES) {
+    const Floats g = load (dy + i) * load (gain + i);
+    g_sum += g;
+    gx_sum += g * (load (x + i) - stats[0]);
+  }
+  if (i < C) {
+    const Floats g = load_part (dy + i, C - i) * load_part (gain + i, C - i);
+    g_sum += g;
+    gx_sum += g * (load_part (x + i, C - i) - stats[0]);
+  }
+  sums[0] = sum_lanes (g_sum);
+  sums[1] = sum_lanes (gx_sum) * stats[1];
+}
+
+static void
+simd_layernorm_backward (float *dx, float stats[2], const float *dy,
+    const float *x, const float *gain, gsize C, float eps)
+{
+  const float mean = sum_row (x, C) / (float) C;
+  const float rstd = 1.0f / sqrtf (sum_squares (x, mean, C) / (float) C + eps);
+  float sums[2], mean_g, slope;
+  gsize i = 0;
+
+  stats[0] = mean;
+  stats[1] = rstd;
+  sum_layernorm (sums, dy, x, gain, stats, C);
+  mean_g = sums[0] / (float) C;
+  slope = sums[1] / (float) C * rstd;
+  for (; i + ITUNING_LANES <= C; i += ITUNING_LANES)
+    store (dx + i,
+        load (dx + i) +
+            rstd *
+                (load (dy + i) * load (gain + i) - mean_g -
+                    (load (x + i) - mean) * slope));
+  for (; i < C; i++)
+    dx[i] += rstd * (dy[i] * gain[i] - mean_g - (x[i] - mean) * slope);
+}
+
+static void
+simd_layernorm_gradients (float *dgain, float *dbias, const float *dy,
+    const float *x, const float stats[2], gsize n)
+{
+  gsize i = 0;
+
+  if (dbias != NULL)
+    simd_add (dbias, dy, n);
+  if (dgain == NULL)
+    return;
+  for (; i + ITUNING_LANES <= n; i += ITUNING_LANES)
+    store (dgain + i,
+        load (dgain + i) +
+            load (dy + i) * (load (x + i) - stats[0]) * stats[1]);
+  for (; i < n; i++)
+    dgain[i] += dy[i] * (x[i] - stats[0]) * stats[1];
+}
+
+/* The plain one says why there is a pivot. */
+static void
+simd_softmax_backward (float *dp, const float *p, gsize n)
+{
+  const float max = max_row (p, n);
+  Floats sums = { 0 };
+  float pivot, sum;
+  gsize i = 0;
+
+  while (i + 1 < n && p[i] != max)
+    i++;
+  pivot = dp[i];
+  for (i = 0; i + ITUNING_LANES <= n; i += ITUNING_LANES)
+    sums += (load (dp + i) - pivot) * load (p + i);
+  if (i < n)
+    sums += (load_part (dp + i, n - i) - pivot) * load_part (p + i, n - i);
+  sum = sum_lanes (sums);
+  for (i = 0; i + ITUNING_LANES <= n; i += ITUNING_LANES)
+    store (dp + i, load (p + i) * (load (dp + i) - pivot - sum));
+  for (; i < n; i++)
+    dp[i] = p[i] * (dp[i] - pivot - sum);
+}
+
+static inline Floats
+quick_gelu_slope (Floats x)
+{
+  const Floats s = 1.0f / (1.0f + exp_floats (-1.702f * x));
+
+  return s + 1.702f * x * s * (1.0f - s);
+}
+
+static inline Floats
+gelu_slope (Floats x)
+{
+  return 0.5f * (1.0f + erf_floats (x * (float) M_SQRT1_2)) +
+      0.3989422804014327f * x * exp_floats (-0.5f * x * x);
+}
+
+/* s = sigmoid (2 u): s + 2 x s (1 - s) u' */
+static inline Floats
+gelu_tanh_slope (Floats x)
+{
+  const float root = 0.7978845608028654f; /* sqrt (2 / pi) */
+  const Floats square = x * x;
+  const Floats s = 1.0f /
+      (1.0f + exp_floats (-2.0f * root * x * (1.0f + 0.044715f * square)));
+
+  return s + 2.0f * x * s * (1.0f - s) * root * (1.0f + 0.134145f * square);
+}
+
+static inline Floats
+relu_slope (Floats x)
+{
+  return choose (x > 0.0f, splat (1.0f), splat (0.0f));
+}
+
+#define DEFINE_ACTIVATION_BACKWARD(name) \
+  static void simd_##name##_backward (float *dy, const float *x, gsize n) \
+  { \
+    gsize i = 0; \
+\
+    for (; i + ITUNING_LANES <= n; i += ITUNING_LANES) \
+      store (dy + i, load (dy + i) * name##_slope (load (x + i))); \
+    if (i < n) \
+      store_part (dy + i, \
+          load_part (dy + i, n - i) * name##_slope (load_part (x + i, n - i)), \
+          n - i); \
+  }
+
+DEFINE_ACTIVATION_BACKWARD (quick_gelu)
+DEFINE_ACTIVATION_BACKWARD (gelu)
+DEFINE_ACTIVATION_BACKWARD (gelu_tanh)
+DEFINE_ACTIVATION_BACKWARD (relu)
+
+static void
+simd_none_backward (float *dy, const float *x, gsize n)
+{
+}
+
+/* Written a lane at a time: the compiler has the vector square root. */
+static void
+simd_adamw (float *restrict value, float *restrict exp_avg,
+    float *restrict exp_avg_sq, const float *restrict gradient,
+    const ItuningAdamW *how, gsize n)
+{
+  const ItuningAdamW a = *how;
+
+  for (gsize i = 0; i < n; i++) {
+    const float g = gradient[i] * a.gradient_scale;
+    const float m = a.beta1 * exp_avg[i] + (1.0f - a.beta1) * g;
+    const float v = a.beta2 * exp_avg_sq[i] + (1.0f - a.beta2) * g * g;
+    exp_avg[i] = m;
+    exp_avg_sq[i] = v;
+    value[i] = a.decay * value[i] -
+        a.step_size * m / (sqrtf (v) * a.correction + a.eps);
+  }
+}
+
 #define TABLE_NAME_(isa) ituning_kernels_##isa
 #define TABLE_NAME(isa) TABLE_NAME_ (isa)
 #define STRING_(isa) #isa
@@ -360,4 +524,10 @@ const ItuningKernels TABLE_NAME (ITUNING_TABLE) = {
   .all_finite = simd_all_finite,
   .activate = { simd_none, simd_quick_gelu, simd_gelu, simd_gelu_tanh,
       simd_relu },
+  .layernorm_backward = simd_layernorm_backward,
+  .layernorm_gradients = simd_layernorm_gradients,
+  .softmax_backward = simd_softmax_backward,
+  .activate_backward = { simd_none_backward, simd_quick_gelu_backward,
+      simd_gelu_backward, simd_gelu_tanh_backward, simd_relu_backward },
+  .adamw = simd_adamw,
 };

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* `ituning features`: the visual tokens of every image and the tokens of its
+ * captions, once, for `train` to read. */
+
+#include "gst/tools/command.h"
+#include "gst/tools/image.h"
+#include "gst/tools/options.h"
+#include "gst/tools/output.h"
+#include "gst/tools/progress.h"
+#include "model/train/ituning-train.h"
+
+/* Images that are encoded together. */
+#define BATCH 16
+
+typedef struct
+{
+  ToolModelOptions model;
+  char *captions, *images, *split, *output, *tokenizer;
+  gint64 max_length, pixels;
+  gboolean strict;
+} Arguments;
+
+static void
+clear_arguments (Arguments *self)
+{
+  tool_model_options_clear (&self->model);
+  g_free (self->captions);
+  g_free (self->images);
+  g_free (self->split);
+  g_free (self->output);
+  g_free (self->tokenizer);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
+
+typedef struct
+{
+  const Arguments *given;
+  const ItuningPairs *pairs;
+  ItuningSession *session; /* or NULL for pixels */
+  ItuningFeatureWriter *writer;
+  gsize n_skipped;
+} Run;
+
+/* Opens the images [@first, @first + @n); those that cannot be are NULL. */
+static gboolean
+open_images (Run *self, gsize first, gsize n, ToolImage **images,
+    GError **error)
+{
+  for (gsize i = 0; i < n; i++) {
+    g_autoptr (GError) reason = NULL;
+    images[i] = tool_image_open (ituning_pairs_get_image (self->pairs,
+                                     first + i),
+        &reason);
+    if (images[i] != NULL)
+      continue;
+    if (self->given->strict) {
+      g_propagate_error (error, g_steal_pointer (&reason));
+      return FALSE;
+    }
+    tool_report ("skipped: %s", reason->message);
+    self->n_skipped++;
+  }
+  return TRUE;
+}
+
+static gboolean
+write_pixels (Run *self, gsize first, gsize n, ToolImage *const *images,
+    GError **error)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (!(images[i] != NULL
+                ? ituning_feature_writer_add_image (self->writer,
+                      &images[i]->image,
+                      ituning_pairs_get_captions (self->pairs, first + i),
+                      error)
+                : ituning_feature_writer_skip (self->writer, error)))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+write_batch (Run *self, gsize first, gsize n, ToolImage *const *images,
+    GCancellable *cancellable, GError **error)
+{
+  ItuningFeatures *features[BATCH] = { NULL };
+  ItuningImage opened[BATCH];
+  gsize n_opened = 0, next = 0;
+  gboolean ok = TRUE;
+
+  for (gsize i = 0; i < n; i++)
+    if (images[i] != NULL)
+      opened[n_opened++] = images[i]->image;
+  if (!ituning_session_encode (self->session, opened, n_opened, features,
+          cancellable, error))
+    return FALSE;
+  for (gsize i = 0; ok && i < n; i++)
+    ok = images[i] != NULL
+        ? ituning_feature_writer_add (self->writer, features[next++],
+              ituning_pairs_get_captions (self->pairs, first + i), error)
+        : ituning_feature_writer_skip (self->writer, error);
+  for (gsize i = 0; i < n_opened; i++)
+    ituning_features_unref (features[i]);
+  return ok;
+}
+
+static gboolean
+run_batch (Run *self, gsize first, gsize n, GCancellable *cancellable,
+    GError **error)
+{
+  ToolImage *images[BATCH] = { NULL };
+  const gboolean ok = !g_cancellable_set_error_if_cancelled (cancellable,
+                          error) &&
+      open_images (self, first, n, images, error) &&
+      (self->session != NULL
+              ? write_batch (self, first, n, images, cancellable, error)
+              : write_pixels (self, first, n, images, error));
+
+  for (gsize i = 0; i < n; i++)
+    if (images[i] != NULL)
+      tool_image_free (images[i]);
+  return ok;
+}
+
+static gboolean
+write_all (Run *self, GCancellable *cancellable, GError **error)
+{
+  const gsize n = ituning_pairs_get_n_images (self->pairs);
+  g_autoptr (ToolProgress) progress = tool_progress_new (self->given->output,
+      "features");
+  gsize first;
+
+  while ((first = ituning_feature_writer_get_n_done (self->writer)) < n) {
+    if (!run_batch (self, first, MIN (BATCH, n - first), cancellable, error))
+      return FALSE;
+    tool_progress_update (progress, (double) first / (double) n);
+  }
+  tool_progress_clear (progress);
+  if (self->n_skipped > 0)
+    tool_report ("%zu of %zu images were skipped", self->n_skipped, n);
+  return ituning_feature_writer_finish (self->writer, error);
+}
+
+static gboolean
+run_pixels (Run *self, GCancellable *cancellable, GError **error)
+{
+  const Arguments *given = self->given;
+  g_autoptr (ItuningTokenizer) tokenizer =
+      ituning_tokenizer_open (given->tokenizer, error);
+  g_autoptr (ItuningFeatureWriter) writer = NULL;
+
+  if (tokenizer == NULL)
+    return FALSE;
+  writer = ituning_feature_writer_open_pixels (given->output, tokenizer,
+      (gsize) given->pixels, (gsize) given->max_length, error);
+  self->writer = writer;
+  return writer != NULL && write_all (self, cancellable, error);
+}
+
+static gboolean
+run_visual_tokens (Run *self, GCancellable *cancellable, GError **error)
+{
+  const Arguments *given = self->given;
+  g_autoptr (ItuningModel) model = tool_model_options_open (&given->model,
+      error);
+  g_autoptr (ItuningSession) session = NULL;
+  g_autoptr (ItuningFeatureWriter) writer = NULL;
+
+  if (model == NULL)
+    return FALSE;
+  session = ituning_session_new (model);
+  writer = ituning_feature_writer_open (given->output, model,
+      (gsize) given->max_length, error);
+  self->session = session;
+  self->writer = writer;
+  return writer != NULL && write_all (self, cancellable, error);
+}
+
+static gboolean
+run (const Arguments *given, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (given->captions,
+      given->images, given->split, error);
+  Run self = { .given = given, .pairs = pairs };
+
+  return pairs != NULL &&
+      (given->pixels > 0 ? run_pixels : run_visual_tokens) (&self, cancellable,
+          error);
+}
+
+static gboolean
+check (const Arguments *given, GError **error)
+{
+  if (given->captions == NULL || given->output == NULL)
+    return tool_options_usage_error (error, "%s is missing",
+        given->captions == NULL ? "--captions" : "--output");
+  if (given->max_length < 3 || given->pixels < 0 || given->pixels > 4096)
+    return tool_options_usage_error (error,
+        "wanted 3 or more for --max-length, 1 to 4096 for --pixels");
+  if ((given->pixels > 0) != (given->tokenizer != NULL))
+    return tool_options_usage_error (error,
+        "--pixels and --tokenizer go together");
+  return (given->pixels > 0 ||
+             tool_model_options_check (&given->model, error)) &&
+      tool_output_check (given->output, error);
+}
+
+gboolean
+tool_features_run (char **argv, GCancellable *cancellable, GError **error)
+{
+  g_auto (Arguments) given = { .max_length = 64 };
+  const GOptionEntry entries[] = {
+    { "captions", 'c', 0, G_OPTION_ARG_FILENAME, &given.captions,
+        "COCO's or Karpathy's JSON, or lines of {\"image\", \"caption\"}",
+        "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &given.images,
+        "Folder that the images' names are relative to", "DIR" },
+    { "split", 0, 0, G_OPTION_ARG_STRING, &given.split,
+        "Of Karpathy's file: train, val or test (all)", "NAME" },
+    { "output", 'o', 0, G_OPTION_ARG_FILENAME, &given.output,
+        "File to write, as safetensors", "FILE" },
+    { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
+        "Cut captions to this many tokens, BOS and EOS counted (64)", "N" },
+    { "pixels", 0, 0, G_OPTION_ARG_INT64, &given.pixels,
+        "Write the images themselves, this large, for `pretrain clip`", "N" },
+    { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,
+        "With --pixels: folder with vocab.json and merges.txt", "DIR" },
+    { "strict", 0, 0, G_OPTION_ARG_NONE, &given.strict,
+        "Stop at an image that cannot be read", NULL },
+    G_OPTION_ENTRY_NULL,
+  };
+  g_autoptr (GOptionContext) context = tool_options_new (NULL,
+      "Writes the visual tokens of images and the tokens of their captions, for "
+      "`train`.\nA run that was broken off goes on where it was. Images that "
+      "cannot be read are\nlisted and left out.",
+      entries);
+  g_auto (GStrv) arguments = NULL;
+
+  tool_model_options_add (&given.model, context);
+  return tool_options_parse (context, argv, &arguments, error) &&
+      tool_options_check_none (arguments, error) && check (&given, error) &&
+      run (&given, cancellable, error);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gst/tools/trainlog.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gst/tools/json.h"
+#include "model/ituning.h"
+
+/* Between lines on stderr, when it is no terminal. */
+#define PLAIN_SECONDS 10
+
+struct _ToolTrainLog
+{
+  char *path; /* owned */
+  FILE *file; /* owned */
+  gboolean terminal;
+  guint64 first, n_steps;
+  const char *unit; /* borrowed */
+  gint64 started, shown; /* monotonic time */
+  guint64 n_units; /* since @started */
+  double loss_sum; /* since the last line of the log */
+  guint n_losses;
+};
+
+static gboolean
+fail (const ToolTrainLog *self, GError **error)
+{
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s", self->path,
+      g_strerror (errno));
+  return FALSE;
+}
+
+/* Of a log that was written by a run that broke off, the lines up to step
+ * @first: the others will be written again. */
+static char *
+read_kept (const char *path, guint64 first)
+{
+  g_autofree char *old = NULL;
+  g_auto (GStrv) lines = NULL;
+  GString *kept = g_string_new (NULL);
+
+  if (first == 0 || !g_file_get_contents (path, &old, NULL, NULL))
+    return g_string_free (kept, FALSE);
+  lines = g_strsplit (old, "\n", -1);
+  for (gsize i = 0; lines[i] != NULL; i++) {
+    guint64 step;
+    if (sscanf (lines[i], "{\"step\": %" G_GUINT64_FORMAT, &step) == 1 &&
+        step <= first && g_str_has_suffix (lines[i], "}"))
+      g_string_append_printf (kept, "%s\n", lines[i]);
+  }
+  return g_string_free (kept, FALSE);
+}
+
+/**
+ * tool_train_log_open:
+ * @path: written, from the beginning when @first is 0
+ * @first: steps that were made before
+ * @n_steps: steps of the run
+ * @unit: what the loss is a mean over
+ *
+ * Returns: (transfer full): a log; or %NULL with %ITUNING_ERROR_WRITE
+ */
+ToolTrainLog *
+tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
+    const char *unit, GError **error)
+{
+  ToolTrainLog *self = g_new0 (ToolTrainLog, 1);
+  g_autofree char *kept = read_kept (path, first);
+
+  self->path = g_strdup (path);
+  self->file = fopen (path, "we");
+  self->terminal = isatty (STDERR_FILENO) != 0;
+  self->first = first;
+  self->n_steps = n_steps;
+  self->unit = unit;
+  self->started = self->shown = g_get_monotonic_time ();
+  if (self->file != NULL && fputs (kept, self->file) >= 0 &&
+      fflush (self->file) == 0)
+    return self;
+  fail (self, error);
+  tool_train_log_free (self);
+  return NULL;
+}
+
+/**
+ * tool_train_log_free:
+ * @log: (nullable) (transfer full): a log
+ */
+void
+tool_train_log_free (ToolTrainLog *log)
+{
+  if (log == NULL)
+    return;
+  if (log->terminal && log->shown > log->started)
+    fputc ('\n', stderr);
+  if (log->file != NULL)
+    fclose (log->file);
+  g_free (log->path);
+  g_free (log);
+}
+
+static gboolean
+write_line (ToolTrainLog *self, const GString *line, GError **error)
+{
+  if (fwrite (line->str, 1, line->len, self->file) == line->len &&
+      fflush (self->file) == 0)
+    return TRUE;
+  return fail (self, error);
+}
+
+static void
+append_number (GString *line, const char *name, double value)
+{
+  g_string_append_printf (line, ", \"%s\": ", name);
+  tool_json_append_double (line, value);
+}
+
+static void
+show (ToolTrainLog *self, const ItuningTrainReport *report)
+{
+  const gint64 now = g_get_monotonic_time ();
+  const double seconds = (double) MAX (now - self->started, 1) / 1e6;
+  const double left = seconds / (double) (report->step - self->first) *
+      (double) (self->n_steps - report->step);
+  const gint64 pause = self->terminal ? G_USEC_PER_SEC / 5
+                                      : PLAIN_SECONDS * G_USEC_PER_SEC;
+
+  if (now - self->shown < pause && report->step != self->n_steps)
+    return;
+  self->shown = now;
+  fprintf (stderr,
+      "%sstep %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+      "  loss %.4f  %.0f %s/s  %.0f:%02d left%s",
+      self->terminal ? "\r" : "", report->step, self->n_steps, report->loss,
+      (double) self->n_units / seconds, self->unit,
+      (double) ((gint64) left / 60), (int) ((gint64) left % 60),
+      self->terminal ? "  " : "\n");
+}
+
+/**
+ * tool_train_log_step:
+ * @report: of a step
+ * @due: whether it gets a line in the log, whose loss is the mean since the
+ *   last one
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
+ */
+gboolean
+tool_train_log_step (ToolTrainLog *log, const ItuningTrainReport *report,
+    gboolean due, GError **error)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  log->n_units += report->n_units;
+  log->loss_sum += report->loss;
+  log->n_losses++;
+  show (log, report);
+  if (!due)
+    return TRUE;
+  g_string_printf (line, "{\"step\": %" G_GUINT64_FORMAT, report->step);
+  append_number (line, "loss", log->loss_sum / log->n_losses);
+  append_number (line, "grad_norm", report->grad_norm);
+  append_number (line, "learning_rate", report->learning_rate);
+  g_string_append_printf (line, ", \"%s\": %zu}\n", log->unit, report->n_units);
+  log->loss_sum = 0.0;
+  log->n_losses = 0;
+  return write_line (log, line, error);
+}
+
+/**
+ * tool_train_log_validation:
+ * @loss: on other captions, after @step steps
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
+ */
+gboolean
+tool_train_log_validation (ToolTrainLog *log, guint64 step, double loss,
+    GError **error)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  g_string_printf (line, "{\"step\": %" G_GUINT64_FORMAT, step);
+  append_number (line, "validation_loss", loss);
+  g_string_append (line, "}\n");
+  if (log->terminal)
+    fputc ('\r', stderr);
+  fprintf (stderr,
+      "step %" G_GUINT64_FORMAT "  validation loss %.4f          \n", step,
+      loss);
+  return write_line (log, line, error);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/train/ituning-train.h"
+
+/* What a training run shows while it runs: lines of JSON in a file, and on
+ * stderr how far it is. */
+typedef struct _ToolTrainLog ToolTrainLog;
+
+ToolTrainLog *tool_train_log_open (const char *path, guint64 first,
+    guint64 n_steps, const char *unit, GError **error);
+gboolean tool_train_log_step (ToolTrainLog *log,
+    const ItuningTrainReport *report, gboolean due, GError **error);
+gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,
+    double loss, GError **error);
+void tool_train_log_free (ToolTrainLog *log);

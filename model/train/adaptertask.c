@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/model.h"
+#include "model/train/adapterfiles.h"
+#include "model/train/task.h"
+
+/* I-Tuning: an adapter is trained on captions, both networks are frozen. */
+
+typedef struct
+{
+  ItuningTask task;
+  ItuningModel *model; /* owned reference */
+  ItuningAdapter *adapter; /* owned; its values are the task's parameters */
+  ItuningTextPass *pass; /* owned */
+} AdapterTask;
+
+static gsize
+count (const ItuningTask *task, const ItuningBatch *batch)
+{
+  return batch->n_targets;
+}
+
+/* The file has the tokens as they are before the post layer norm. */
+static void
+apply_post_norm (const AdapterTask *self, const ItuningBatch *batch)
+{
+  float *tokens = batch->visual_tokens.values;
+
+  if (self->adapter->config.visual_post_layernorm)
+    ituning_vision_post_norm (self->model->backbone->vision, tokens, tokens,
+        batch->text.n_sequences * batch->text.S);
+}
+
+static double
+train (ItuningTask *task, const ItuningBatch *batch, const ItuningTextHow *how)
+{
+  AdapterTask *self = (AdapterTask *) task;
+
+  apply_post_norm (self, batch);
+  return ituning_text_pass_train (self->pass, &batch->text, how, NULL);
+}
+
+static double
+evaluate (ItuningTask *task, const ItuningBatch *batch)
+{
+  AdapterTask *self = (AdapterTask *) task;
+
+  apply_post_norm (self, batch);
+  return ituning_text_pass_loss (self->pass, &batch->text,
+      &(ItuningTextHow){ .scale = 1.0 });
+}
+
+static gboolean
+check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
+{
+  const AdapterTask *self = (const AdapterTask *) task;
+  const ItuningModelInfo *info = ituning_model_get_info (self->model);
+
+  return ituning_dataset_check_visual_tokens (dataset, info->vision.hidden_size,
+             error) &&
+      ituning_dataset_check_captions (dataset, info->language.vocab_size,
+          info->language.n_positions, error);
+}
+
+static gboolean
+save (const ItuningTask *task, const char *folder, GError **error)
+{
+  return ituning_adapter_save (((const AdapterTask *) task)->adapter, folder,
+      error);
+}
+
+static ItuningModel *
+get_model (const ItuningTask *task)
+{
+  const AdapterTask *self = (const AdapterTask *) task;
+
+  g_atomic_ref_count_inc (&self->model->backbone->refs);
+  return ituning_model_new (self->model->backbone,
+      ituning_adapter_copy (self->adapter, NULL));
+}
+
+static void
+adapter_task_free (ItuningTask *task)
+{
+  AdapterTask *self = (AdapterTask *) task;
+
+  ituning_text_pass_free (self->pass);
+  ituning_adapter_unref (self->adapter);
+  ituning_parameters_free (self->task.parameters);
+  ituning_model_unref (self->model);
+  g_free (self);
+}
+
+static const ItuningTaskClass adapter_task_class = {
+  .unit = "tokens",
+  .count = count,
+  .train = train,
+  .evaluate = evaluate,
+  .check = check,
+  .save = save,
+  .get_model = get_model,
+  .free = adapter_task_free,
+};
+
+/**
+ * ituning_trainer_new:
+ * @model: what to train an adapter for; itself it stays as it is
+ * @dataset: what to train on: visual tokens and captions
+ * @options: how
+ *
+ * Starts from the model's adapter if it has one and @options does not ask for
+ * a fresh one.
+ *
+ * Returns: (transfer full): a trainer before its first step; or %NULL with
+ *   %ITUNING_ERROR_INPUT or %ITUNING_ERROR_MISMATCH
+ */
+ItuningTrainer *
+ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
+    const ItuningTrainOptions *options, GError **error)
+{
+  AdapterTask *self;
+
+  g_return_val_if_fail (model != NULL && dataset != NULL && options != NULL,
+      NULL);
+  if (!ituning_train_options_check (options, error))
+    return NULL;
+  self = g_new0 (AdapterTask, 1);
+  self->task.klass = &adapter_task_class;
+  self->task.parameters = ituning_parameters_new ();
+  self->task.pool = model->backbone->pool;
+  self->model = ituning_model_ref (model);
+  self->adapter = model->adapter != NULL && !options->fresh
+      ? ituning_adapter_copy (model->adapter, self->task.parameters)
+      : ituning_adapter_new_fresh (model, options, self->task.parameters,
+            error);
+  if (self->adapter == NULL) {
+    adapter_task_free (&self->task);
+    return NULL;
+  }
+  self->pass = ituning_text_pass_new (model->backbone->language, self->adapter,
+      self->task.parameters, self->task.pool);
+  return ituning_trainer_new_for_task (&self->task, dataset, options, error);
+}

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+
+#include "model/train/optimizer.h"
+#include "model/train/random.h"
+#include "model/train/task.h"
+
+/* A step: which captions -> batch -> forward, loss, backward -> AdamW. What a
+ * step does follows from the options and its number alone, so that a resumed
+ * run is the run that was broken off. */
+
+/* Streams of random numbers, besides those of dropout. */
+#define STREAM_ORDER ((guint64) 1 << 62)
+
+struct _ItuningTrainer
+{
+  ItuningTask *task; /* owned */
+  ItuningDataset *dataset; /* owned reference */
+  ItuningTrainOptions options;
+  guint64 step; /* steps made */
+  guint32 *order; /* owned: [n_captions] of @epoch */
+  guint64 epoch;
+  guint32 *chosen; /* owned: [batch_size * accumulate] */
+  ItuningBatch batch;
+};
+
+/* --- options ------------------------------------------------------------ */
+
+static gboolean
+check_option (gboolean good, const char *name, const char *wanted,
+    GError **error)
+{
+  if (!good)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "%s is out of range: wanted %s", name, wanted);
+  return good;
+}
+
+/**
+ * ituning_train_options_check:
+ *
+ * Returns: FALSE with %ITUNING_ERROR_INPUT when an option is out of its range
+ */
+gboolean
+ituning_train_options_check (const ItuningTrainOptions *options, GError **error)
+{
+  g_return_val_if_fail (options != NULL, FALSE);
+  return check_option (options->batch_size > 0, "batch-size", "1 or more",
+             error) &&
+      check_option (options->accumulate > 0, "accumulate", "1 or more",
+          error) &&
+      check_option (options->learning_rate > 0.0 &&
+              isfinite (options->learning_rate),
+          "lr", "more than 0", error) &&
+      check_option (options->weight_decay >= 0.0 &&
+              isfinite (options->weight_decay),
+          "weight-decay", "0 or more", error) &&
+      check_option (options->max_grad_norm >= 0.0 &&
+              isfinite (options->max_grad_norm),
+          "max-grad-norm", "0 or more", error) &&
+      check_option (options->label_smoothing >= 0.0 &&
+              options->label_smoothing < 1.0,
+          "label-smoothing", "0 to below 1", error) &&
+      check_option (options->dropout >= 0.0 && options->dropout < 1.0,
+          "dropout", "0 to below 1", error) &&
+      check_option (options->num_heads > 0, "heads", "1 or more", error) &&
+      check_option (isfinite (options->scale), "scale", "a number", error);
+}
+
+/* --- making one --------------------------------------------------------- */
+
+/**
+ * ituning_trainer_free:
+ * @trainer: (nullable) (transfer full): a trainer
+ */
+void
+ituning_trainer_free (ItuningTrainer *trainer)
+{
+  if (trainer == NULL)
+    return;
+  trainer->task->klass->free (trainer->task);
+  ituning_batch_clear (&trainer->batch);
+  ituning_dataset_unref (trainer->dataset);
+  g_free (trainer->order);
+  g_free (trainer->chosen);
+  g_free (trainer);
+}
+
+/**
+ * ituning_trainer_new_for_task:
+ * @task: (transfer full): what is trained, taken also when the call fails
+ * @dataset: what to train on
+ * @options: how; checked
+ *
+ * Returns: (transfer full): a trainer before its first step; or %NULL with the
+ *   task's errors
+ */
+ItuningTrainer *
+ituning_trainer_new_for_task (ItuningTask *task, ItuningDataset *dataset,
+    const ItuningTrainOptions *options, GError **error)
+{
+  g_autoptr (ItuningTrainer) self = g_new0 (ItuningTrainer, 1);
+
+  self->task = task;
+  self->dataset = ituning_dataset_ref (dataset);
+  self->options = *options;
+  if (!task->klass->check (task, dataset, error))
+    return NULL;
+  self->order = g_new (guint32, ituning_dataset_get_info (dataset)->n_captions);
+  self->epoch = G_MAXUINT64;
+  self->chosen = g_new (guint32,
+      (gsize) options->batch_size * options->accumulate);
+  return g_steal_pointer (&self);
+}
+
+/**
+ * ituning_trainer_count_parameters:
+ *
+ * Returns: how many numbers are trained
+ */
+guint64
+ituning_trainer_count_parameters (const ItuningTrainer *trainer)
+{
+  g_return_val_if_fail (trainer != NULL, 0);
+  return ituning_parameters_count (trainer->task->parameters);
+}
+
+/**
+ * ituning_trainer_get_step:
+ *
+ * Returns: steps made so far
+ */
+guint64
+ituning_trainer_get_step (const ItuningTrainer *trainer)
+{
+  g_return_val_if_fail (trainer != NULL, 0);
+  return trainer->step;
+}
+
+/* --- a step ------------------------------------------------------------- */
+
+static void
+shuffle (ItuningTrainer *self, guint64 epoch)
+{
+  const gsize n = ituning_dataset_get_info (self->dataset)->n_captions;
+  ItuningRandom random = ituning_random_new (self->options.seed,
+      STREAM_ORDER + epoch);
+
+  for (gsize i = 0; i < n; i++)
+    self->order[i] = (guint32) i;
+  ituning_random_shuffle (&random, self->order, n);
+  self->epoch = epoch;
+}
+
+/* Every caption comes once an epoch; a step may reach from one into the next. */
+static void
+choose_captions (ItuningTrainer *self, gsize n)
+{
+  const gsize n_captions = ituning_dataset_get_info (self->dataset)->n_captions;
+
+  for (gsize i = 0; i < n; i++) {
+    const guint64 position = self->step * n + i;
+    if (position / n_captions != self->epoch)
+      shuffle (self, position / n_captions);
+    self->chosen[i] = self->order[position % n_captions];
+  }
+}
+
+/* The gradients of one step, of all its batches. */
+static double
+add_gradients (ItuningTrainer *self, gsize n_batch, gsize n_batches,
+    gsize n_units)
+{
+  ItuningTask *task = self->task;
+  ItuningTextHow how = { 1.0 / (double) n_units, self->options.label_smoothing,
+    self->options.dropout, 0 };
+  double loss = 0.0;
+
+  ituning_parameters_clear_gradients (task->parameters);
+  for (gsize i = 0; i < n_batches; i++) {
+    how.seed = self->options.seed + ((self->step * n_batches + i) << 10);
+    ituning_dataset_fill (self->dataset, &self->batch,
+        self->chosen + i * n_batch, n_batch);
+    loss += task->klass->train (task, &self->batch, &how);
+  }
+  return loss;
+}
+
+/* The loss is a mean over all batches of the step. */
+static gsize
+count_units (ItuningTrainer *self, gsize n_batch, gsize n_batches)
+{
+  gsize n_units = 0;
+
+  for (gsize i = 0; i < n_batches; i++) {
+    self->batch.n_targets = ituning_dataset_count_targets (self->dataset,
+        self->chosen + i * n_batch, n_batch);
+    self->batch.text.n_sequences = n_batch;
+    n_units += self->task->klass->count (self->task, &self->batch);
+  }
+  return n_units;
+}
+
+/**
+ * ituning_trainer_step:
+ * @report: (out): what the step did
+ *
+ * Returns: FALSE with %ITUNING_ERROR_NUMERIC when the loss or a gradient is
+ *   not finite: then no parameter was changed
+ */
+gboolean
+ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
+    GError **error)
+{
+  const gsize n_batch = trainer->options.batch_size;
+  const gsize n_batches = trainer->options.accumulate;
+  ItuningParameters *parameters;
+
+  g_return_val_if_fail (trainer != NULL && report != NULL, FALSE);
+  parameters = trainer->task->parameters;
+  choose_captions (trainer, n_batch * n_batches);
+  report->step = trainer->step + 1;
+  report->n_units = count_units (trainer, n_batch, n_batches);
+  report->loss = add_gradients (trainer, n_batch, n_batches, report->n_units) /
+      (double) report->n_units;
+  report->learning_rate = ituning_schedule_get_rate (&trainer->options,
+      report->step);
+  report->grad_norm = ituning_parameters_gradient_norm (parameters,
+      trainer->task->pool);
+  if (!isfinite (report->loss) || !isfinite (report->grad_norm)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
+        "step %" G_GUINT64_FORMAT ": the %s is not finite; a lower learning "
+        "rate may help",
+        report->step, isfinite (report->loss) ? "gradient" : "loss");
+    return FALSE;
+  }
+  ituning_optimizer_step (parameters, trainer->task->pool, &trainer->options,
+      report->step, report->grad_norm);
+  trainer->step++;
+  return TRUE;
+}
+
+/**
+ * ituning_trainer_evaluate:
+ * @dataset: other captions
+ * @loss: (out): mean loss on them, without dropout and smoothing
+ * @cancellable: (nullable): looked at before each batch
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH or %G_IO_ERROR_CANCELLED
+ */
+gboolean
+ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
+    double *loss, GCancellable *cancellable, GError **error)
+{
+  const gsize n_batch = trainer->options.batch_size;
+  ItuningTask *task;
+  gsize n_captions, n_units = 0;
+  g_autofree guint32 *captions = g_new (guint32, n_batch);
+  double sum = 0.0;
+
+  g_return_val_if_fail (dataset != NULL && loss != NULL, FALSE);
+  task = trainer->task;
+  if (!task->klass->check (task, dataset, error))
+    return FALSE;
+  n_captions = ituning_dataset_get_info (dataset)->n_captions;
+  for (gsize first = 0; first < n_captions; first += n_batch) {
+    const gsize n = MIN (n_batch, n_captions - first);
+    if (g_cancellable_set_error_if_cancelled (cancellable, error))
+      return FALSE;
+    for (gsize i = 0; i < n; i++)
+      captions[i] = (guint32) (first + i);
+    ituning_dataset_fill (dataset, &trainer->batch, captions, n);
+    sum += task->klass->evaluate (task, &trainer->batch);
+    n_units += task->klass->count (task, &trainer->batch);
+  }
+  *loss = sum / (double) n_units;
+  return TRUE;
+}
+
+/* --- what comes of it --------------------------------------------------- */
+
+/**
+ * ituning_trainer_get_model:
+ *
+ * Returns: (transfer full) (nullable): a model with what was trained as it is
+ *   now, which further steps do not change; %NULL when that is no captioner
+ */
+ItuningModel *
+ituning_trainer_get_model (ItuningTrainer *trainer)
+{
+  g_return_val_if_fail (trainer != NULL, NULL);
+  return trainer->task->klass->get_model != NULL
+      ? trainer->task->klass->get_model (trainer->task)
+      : NULL;
+}
+
+/**
+ * ituning_trainer_save:
+ * @folder: made if it is not there; its `config.json` and `model.safetensors`
+ *   (F32) are replaced
+ *
+ * Writes what is trained as it is now.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE; then each file is as it was or
+ *   whole
+ */
+gboolean
+ituning_trainer_save (ItuningTrainer *trainer, const char *folder,
+    GError **error)
+{
+  g_return_val_if_fail (trainer != NULL && folder != NULL, FALSE);
+  return trainer->task->klass->save (trainer->task, folder, error);
+}
+
+/**
+ * ituning_trainer_get_unit:
+ *
+ * Returns: (transfer none): what the loss is a mean over: "tokens" or "pairs"
+ */
+const char *
+ituning_trainer_get_unit (const ItuningTrainer *trainer)
+{
+  g_return_val_if_fail (trainer != NULL, NULL);
+  return trainer->task->klass->unit;
+}
+
+static ItuningTensor
+as_tensor (const ItuningParameter *parameter, const char *name,
+    const float *values)
+{
+  ItuningTensor tensor = { .name = name,
+    .type = ITUNING_TYPE_F32,
+    .n_dims = parameter->n_dims,
+    .data = values,
+    .size = parameter->n * sizeof (float) };
+
+  memcpy (tensor.dims, parameter->dims, sizeof (tensor.dims));
+  return tensor;
+}
+
+/**
+ * ituning_trainer_save_gradients:
+ * @path: where to
+ *
+ * Writes the gradients of the last step, before clipping, for comparing them
+ * with another implementation.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
+ */
+gboolean
+ituning_trainer_save_gradients (ItuningTrainer *trainer, const char *path,
+    GError **error)
+{
+  g_autofree ItuningTensor *tensors = NULL;
+  guint n;
+
+  g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
+  n = trainer->task->parameters->list->len;
+  tensors = g_new (ItuningTensor, n);
+  for (guint i = 0; i < n; i++) {
+    const ItuningParameter *parameter =
+        g_ptr_array_index (trainer->task->parameters->list, i);
+    tensors[i] = as_tensor (parameter, parameter->name, parameter->gradient);
+  }
+  return ituning_tensors_save (path, tensors, n, error);
+}
+
+/* --- checkpoints -------------------------------------------------------- */
+
+/* A checkpoint is one file of tensors: for each parameter its values under its
+ * name, "exp_avg." and "exp_avg_sq." with its name, and "state": the number of
+ * steps, and what the run's numbers depend on. */
+#define N_STATE 8
+
+static guint64
+hash_double (double value)
+{
+  guint64 bits;
+
+  memcpy (&bits, &value, sizeof (bits));
+  return bits;
+}
+
+static void
+get_state (const ItuningTrainer *self, gint64 state[N_STATE])
+{
+  const ItuningTrainOptions *options = &self->options;
+  const ItuningDatasetInfo *info = ituning_dataset_get_info (self->dataset);
+  const guint64 numbers[] = { options->batch_size, options->accumulate,
+    hash_double (options->learning_rate), hash_double (options->weight_decay),
+    hash_double (options->max_grad_norm),
+    hash_double (options->label_smoothing), hash_double (options->dropout),
+    options->warmup_steps, options->schedule };
+  guint64 hash = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    ItuningRandom random = ituning_random_new (hash, numbers[i]);
+    hash = ituning_random_next (&random);
+  }
+  state[0] = (gint64) self->step;
+  state[1] = (gint64) options->seed;
+  state[2] = (gint64) options->steps;
+  state[3] = (gint64) hash;
+  state[4] = (gint64) info->n_captions;
+  state[5] = (gint64) info->n_tokens;
+  state[6] = (gint64) info->n_images;
+  state[7] = (gint64) ituning_parameters_count (self->task->parameters);
+}
+
+/**
+ * ituning_trainer_save_checkpoint:
+ * @path: replaced when the new one is whole
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE; then @path is as it was
+ */
+gboolean
+ituning_trainer_save_checkpoint (ItuningTrainer *trainer, const char *path,
+    GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GArray) tensors = g_array_new (FALSE, FALSE,
+      sizeof (ItuningTensor));
+  gint64 state[N_STATE];
+  ItuningTensor tensor = { .name = "state",
+    .type = ITUNING_TYPE_I64,
+    .n_dims = 1,
+    .dims = { N_STATE },
+    .data = state,
+    .size = sizeof (state) };
+
+  g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
+  get_state (trainer, state);
+  g_array_append_val (tensors, tensor);
+  for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
+    const ItuningParameter *parameter =
+        g_ptr_array_index (trainer->task->parameters->list, i);
+    char *average = g_strconcat ("exp_avg.", parameter->name, NULL);
+    char *square = g_strconcat ("exp_avg_sq.", parameter->name, NULL);
+
+    g_ptr_array_add (names, average);
+    g_ptr_array_add (names, square);
+    tensor = as_tensor (parameter, parameter->name, parameter->values);
+    g_array_append_val (tensors, tensor);
+    tensor = as_tensor (parameter, average, parameter->exp_avg);
+    g_array_append_val (tensors, tensor);
+    tensor = as_tensor (parameter, square, parameter->exp_avg_sq);
+    g_array_append_val (tensors, tensor);
+  }
+  return ituning_tensors_save (path, (const ItuningTensor *) tensors->data,
+      tensors->len, error);
+}
+
+static const void *
+find_values (const ItuningTensors *tensors, const char *path,
+    const char *prefix, const ItuningParameter *parameter, GError **error)
+{
+  g_autofree char *name = g_strconcat (prefix, parameter->name, NULL);
+  const ItuningTensor *tensor = ituning_tensors_lookup (tensors, name);
+
+  if (tensor != NULL && tensor->type == ITUNING_TYPE_F32 &&
+      tensor->size == parameter->n * sizeof (float))
+    return tensor->data;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: %s \"%s\"; it is of another run", path,
+      tensor == NULL ? "has no tensor" : "has another shape of", name);
+  return NULL;
+}
+
+static gboolean
+check_state (const ItuningTrainer *self, const ItuningTensors *tensors,
+    const char *path, guint64 *step, GError **error)
+{
+  static const char *const what[N_STATE] = { NULL, "seed", "steps",
+    "batch size, learning rate or the like", "number of captions",
+    "number of tokens", "number of images", "number of trained parameters" };
+  const ItuningTensor *tensor = ituning_tensors_lookup (tensors, "state");
+  gint64 found[N_STATE], wanted[N_STATE];
+
+  if (tensor == NULL || tensor->type != ITUNING_TYPE_I64 ||
+      tensor->size != sizeof (found)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
+        "%s: is not a checkpoint of a training run", path);
+    return FALSE;
+  }
+  memcpy (found, tensor->data, sizeof (found));
+  get_state (self, wanted);
+  for (gsize i = 1; i < N_STATE; i++) {
+    if (found[i] != wanted[i]) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+          "%s: is of a run with another %s", path, what[i]);
+      return FALSE;
+    }
+  }
+  *step = (guint64) found[0];
+  return TRUE;
+}
+
+/**
+ * ituning_trainer_resume:
+ * @path: a checkpoint of a run with the same options and data
+ *
+ * The trainer goes on as the one that wrote it would have, to the bit.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_OPEN, %ITUNING_ERROR_FORMAT or
+ *   %ITUNING_ERROR_MISMATCH; then the trainer is as it was
+ */
+gboolean
+ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
+    GError **error)
+{
+  static const char *const prefixes[] = { "", "exp_avg.", "exp_avg_sq." };
+  g_autoptr (ItuningTensors) tensors = NULL;
+  guint64 step;
+
+  g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
+  tensors = ituning_tensors_open (path, error);
+  if (tensors == NULL || !check_state (trainer, tensors, path, &step, error))
+    return FALSE;
+  for (int pass = 0; pass < 2; pass++) { /* look, then take */
+    for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
+      ItuningParameter *parameter =
+          g_ptr_array_index (trainer->task->parameters->list, i);
+      float *const targets[] = { parameter->values, parameter->exp_avg,
+        parameter->exp_avg_sq };
+      for (gsize k = 0; k < G_N_ELEMENTS (targets); k++) {
+        const void *values = find_values (tensors, path, prefixes[k], parameter,
+            error);
+        if (values == NULL)
+          return FALSE;
+        if (pass == 1)
+          memcpy (targets[k], values, parameter->n * sizeof (float));
+      }
+    }
+  }
+  trainer->step = step;
+  return TRUE;
+}
