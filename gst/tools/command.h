@@ -26,6 +26,8 @@ gboolean tool_convert_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_inspect_run (char **argv, GCancellable *cancellable,
     GError **error);
+gboolean tool_scenes_run (char **argv, GCancellable *cancellable,
+    GError **error);
 gboolean tool_features_run (char **argv, GCancellable *cancellable,
     GError **error);
 gboolean tool_pretrain_run (char **argv, GCancellable *cancellable,

@@ -23,6 +23,8 @@ static const struct
   { "subtitle", tool_subtitle_run, TRUE,
       "Copy a video with subtitles of what it shows" },
   { "convert", tool_convert_run, TRUE, "Pack a model into one file" },
+  { "scenes", tool_scenes_run, FALSE,
+      "Draw captioned pictures to train a small model with" },
   { "features", tool_features_run, TRUE,
       "Write what `train` reads: images' visual tokens and captions" },
   { "train", tool_train_run, TRUE, "Train an adapter" },

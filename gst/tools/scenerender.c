@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gst/tools/scene.h"
+
+#include <math.h>
+
+/* Draws a scene by following a ray through each pixel until it meets an object
+ * (sphere tracing: Hart 1996) or the floor, with shading, highlights, cast
+ * shadows and perspective. A few analytic shapes need no library: those that
+ * trace rays are far larger than this file, and choose their instructions by
+ * the processor, so that the same seed would not give the same picture
+ * everywhere. */
+
+#define MAX_STEPS 64
+#define NEAR 0.003f
+#define FAR 30.0f
+#define N_SAMPLES 2 /* along each side of a pixel */
+
+typedef struct
+{
+  float x, y, z;
+} Vector;
+
+static const Vector colors[SCENE_N_COLORS] = {
+  [SCENE_RED] = { 0.85f, 0.08f, 0.08f },
+  [SCENE_GREEN] = { 0.10f, 0.60f, 0.12f },
+  [SCENE_BLUE] = { 0.10f, 0.18f, 0.85f },
+  [SCENE_YELLOW] = { 0.95f, 0.85f, 0.08f },
+  [SCENE_PURPLE] = { 0.50f, 0.10f, 0.60f },
+  [SCENE_CYAN] = { 0.10f, 0.80f, 0.85f },
+  [SCENE_ORANGE] = { 0.95f, 0.45f, 0.03f },
+  [SCENE_WHITE] = { 0.95f, 0.95f, 0.95f },
+};
+
+/* Floors have little colour, so that they are not taken for an object's: two
+ * tones of a pattern, and the wall behind. */
+static const struct
+{
+  Vector light, dark, wall;
+  float tile; /* side of a square; 0 for none */
+} floors[SCENE_N_FLOORS] = {
+  { { .62f, .62f, .62f }, { .62f, .62f, .62f }, { .45f, .45f, .45f }, 0.0f },
+  { { .50f, .50f, .52f }, { .38f, .38f, .40f }, { .70f, .70f, .72f }, 1.0f },
+  { { .60f, .52f, .42f }, { .60f, .52f, .42f }, { .78f, .74f, .66f }, 0.0f },
+  { { .55f, .46f, .36f }, { .45f, .37f, .28f }, { .40f, .42f, .46f }, 0.7f },
+  { { .30f, .31f, .34f }, { .30f, .31f, .34f }, { .16f, .17f, .20f }, 0.0f },
+  { { .42f, .45f, .42f }, { .34f, .37f, .34f }, { .58f, .62f, .66f }, 1.4f },
+  { { .72f, .70f, .66f }, { .60f, .58f, .55f }, { .34f, .30f, .28f }, 0.5f },
+  { { .40f, .38f, .42f }, { .40f, .38f, .42f }, { .66f, .62f, .64f }, 0.0f },
+};
+
+/* --- vectors ------------------------------------------------------------ */
+
+static Vector
+add (Vector a, Vector b, float t)
+{
+  return (Vector){ a.x + t * b.x, a.y + t * b.y, a.z + t * b.z };
+}
+
+static float
+dot (Vector a, Vector b)
+{
+  return a.x * b.x + a.y * b.y + a.z * b.z;
+}
+
+static Vector
+normalise (Vector a)
+{
+  return add ((Vector){ 0 }, a, 1.0f / sqrtf (dot (a, a)));
+}
+
+static Vector
+cross (Vector a, Vector b)
+{
+  return (Vector){ a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z,
+    a.x * b.y - a.y * b.x };
+}
+
+/* --- distances ---------------------------------------------------------- */
+
+static float
+radius (const SceneObject *object)
+{
+  return object->large ? 0.74f : 0.44f;
+}
+
+/* To a box in two dimensions that reaches @a and @b from the middle. */
+static float
+box_distance (float x, float y, float a, float b)
+{
+  const float dx = fabsf (x) - a, dy = fabsf (y) - b;
+  const float ox = MAX (dx, 0.0f), oy = MAX (dy, 0.0f);
+
+  return sqrtf (ox * ox + oy * oy) + MIN (MAX (dx, dy), 0.0f);
+}
+
+/* To a cone from its middle, of half height and radius @r. */
+static float
+cone_distance (float across, float y, float r)
+{
+  const float slope = 0.4472136f; /* of the side: 1 across, 2 up */
+  const float side = across * 2.0f * slope + (y - r) * slope;
+
+  return MAX (side, -(y + r));
+}
+
+/* From @p to an object that stands on the floor. */
+static float
+object_distance (const SceneObject *object, Vector p)
+{
+  const float r = radius (object);
+  const float c = cosf (object->turn), s = sinf (object->turn);
+  const float dx = p.x - object->x, dz = p.z - object->z;
+  const float x = c * dx + s * dz, z = c * dz - s * dx;
+  const float across = sqrtf (dx * dx + dz * dz);
+  float y = p.y - r;
+
+  switch (object->shape) {
+    case SCENE_CUBE: {
+      const float side = 0.82f * r, rim = 0.03f;
+      const float plane = box_distance (x, z, side, side);
+      y = p.y - side - rim;
+      return MAX (plane, fabsf (y) - side) - rim;
+    }
+    case SCENE_CYLINDER:
+      return box_distance (across, y, 0.7f * r, r);
+    case SCENE_CONE:
+      return cone_distance (across, y, r);
+    case SCENE_RING: {
+      /* Upright, its axis towards the camera but for a little. */
+      const float tube = 0.26f * r;
+      const float round = sqrtf (dx * dx + y * y) - (r - tube);
+      return sqrtf (round * round + dz * dz) - tube;
+    }
+    case SCENE_BALL:
+    case SCENE_N_SHAPES:
+    default:
+      return sqrtf (dx * dx + y * y + dz * dz) - r;
+  }
+}
+
+/* To the nearest object, which @nearest gets. */
+static float
+scene_distance (const Scene *scene, Vector p, const SceneObject **nearest)
+{
+  float least = FAR;
+
+  for (guint i = 0; i < scene->n_objects; i++) {
+    const float distance = object_distance (&scene->objects[i], p);
+    if (distance < least) {
+      least = distance;
+      *nearest = &scene->objects[i];
+    }
+  }
+  return least;
+}
+
+/* --- rays --------------------------------------------------------------- */
+
+/* Whether a ray comes near any object at all. */
+static gboolean
+may_hit (const Scene *scene, Vector from, Vector ray)
+{
+  for (guint i = 0; i < scene->n_objects; i++) {
+    const SceneObject *object = &scene->objects[i];
+    const float r = radius (object), reach = 1.5f * r;
+    const Vector to = { object->x - from.x, r - from.y, object->z - from.z };
+    const float along = dot (to, ray);
+    if (dot (to, to) - along * along < reach * reach && along > -reach)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Follows a ray for at most @limit. Returns how far it goes, or a negative
+ * number when it meets nothing. */
+static float
+follow (const Scene *scene, Vector from, Vector ray, float start, float limit,
+    const SceneObject **hit)
+{
+  float t = start;
+
+  if (!may_hit (scene, from, ray))
+    return -1.0f;
+  for (guint i = 0; i < MAX_STEPS && t < limit; i++) {
+    const float distance = scene_distance (scene, add (from, ray, t), hit);
+    if (distance < NEAR)
+      return t;
+    t += distance;
+  }
+  return -1.0f;
+}
+
+static Vector
+find_normal (const SceneObject *object, Vector p)
+{
+  const float e = 0.004f, middle = object_distance (object, p);
+
+  return normalise ((
+      Vector){ object_distance (object, (Vector){ p.x + e, p.y, p.z }) - middle,
+      object_distance (object, (Vector){ p.x, p.y + e, p.z }) - middle,
+      object_distance (object, (Vector){ p.x, p.y, p.z + e }) - middle });
+}
+
+static float
+find_shadow (const Scene *scene, Vector p, Vector light)
+{
+  const SceneObject *hit;
+
+  return follow (scene, p, light, 0.05f, 8.0f, &hit) < 0.0f ? 1.0f : 0.35f;
+}
+
+static Vector
+shade_object (const Scene *scene, const SceneObject *object, Vector p,
+    Vector ray, Vector light)
+{
+  const Vector normal = find_normal (object, p);
+  const float facing = MAX (dot (normal, light), 0.0f);
+  const float lit = facing > 0.0f
+      ? find_shadow (scene, add (p, normal, 0.02f), light)
+      : 0.35f;
+  const Vector half = normalise (add (light, ray, -1.0f));
+  const float mirror = MAX (dot (normal, half), 0.0f);
+  const float rim = 1.0f - fabsf (dot (normal, ray));
+  Vector color = add ((Vector){ 0 }, colors[object->color],
+      0.38f + 0.62f * facing * lit);
+
+  if (object->shiny) {
+    const float shine = powf (mirror, 40.0f) * lit + 0.25f * rim * rim * rim;
+    color = add (color, (Vector){ 1.0f, 1.0f, 1.0f }, shine);
+  }
+  return color;
+}
+
+static Vector
+shade_floor (const Scene *scene, Vector from, Vector ray, Vector light)
+{
+  const float t = ray.y < -0.01f ? -from.y / ray.y : FAR;
+  const Vector p = add (from, ray, t);
+  const float tile = floors[scene->floor].tile;
+  Vector color = floors[scene->floor].light;
+
+  if (t >= FAR || p.z > 6.0f)
+    return floors[scene->floor].wall;
+  if (tile > 0.0f &&
+      ((int) floorf (p.x / tile) + (int) floorf (p.z / tile)) % 2 != 0)
+    color = floors[scene->floor].dark;
+  return add ((Vector){ 0 }, color,
+      0.45f + 0.55f * find_shadow (scene, p, light));
+}
+
+/* --- the picture -------------------------------------------------------- */
+
+typedef struct
+{
+  Vector eye, forward, right, up, light;
+} View;
+
+static View
+make_view (const Scene *scene)
+{
+  const float turn = scene->camera_turn, height = scene->camera_height;
+  View view = {
+    .eye = { sinf (turn) * cosf (height) * scene->camera_distance,
+        sinf (height) * scene->camera_distance + 0.4f,
+        -cosf (turn) * cosf (height) * scene->camera_distance },
+    .light = { sinf (scene->light_turn) * cosf (scene->light_height),
+        sinf (scene->light_height),
+        -cosf (scene->light_turn) * cosf (scene->light_height) },
+  };
+
+  view.forward = normalise (
+      add ((Vector){ 0.0f, 0.4f, 0.1f }, view.eye, -1.0f));
+  view.right = normalise (cross ((Vector){ 0.0f, 1.0f, 0.0f }, view.forward));
+  view.up = cross (view.forward, view.right);
+  return view;
+}
+
+/* @x and @y are 0 in the middle; the middle square goes from -1 to 1. */
+static Vector
+trace (const Scene *scene, const View *view, float x, float y)
+{
+  const float zoom = 0.38f;
+  const Vector ray = normalise (
+      add (add (view->forward, view->right, zoom * x), view->up, zoom * y));
+  const SceneObject *hit;
+  const float t = follow (scene, view->eye, ray, 1.0f, FAR, &hit);
+
+  if (t < 0.0f)
+    return shade_floor (scene, view->eye, ray, view->light);
+  return shade_object (scene, hit, add (view->eye, ray, t), ray, view->light);
+}
+
+/* Light as eyes and screens have it: a gamma of about 2. */
+static guint8
+to_byte (float value)
+{
+  return (guint8) lrintf (255.0f * sqrtf (CLAMP (value, 0.0f, 1.0f)));
+}
+
+/**
+ * scene_render:
+ * @rgb: [@height, @width, 3] output; its middle square shows all objects
+ */
+void
+scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
+{
+  const View view = make_view (scene);
+  const float half = 0.5f * (float) MIN (width, height);
+
+  for (guint row = 0; row < height; row++) {
+    for (guint column = 0; column < width; column++, rgb += 3) {
+      Vector sum = { 0 };
+      for (guint i = 0; i < N_SAMPLES * N_SAMPLES; i++) {
+        const float dx = ((float) (i % N_SAMPLES) + 0.5f) / N_SAMPLES;
+        const float dy = ((float) (i / N_SAMPLES) + 0.5f) / N_SAMPLES;
+        sum = add (sum,
+            trace (scene, &view,
+                ((float) column + dx - 0.5f * (float) width) / half,
+                (0.5f * (float) height - (float) row - dy) / half),
+            1.0f / (N_SAMPLES * N_SAMPLES));
+      }
+      rgb[0] = to_byte (sum.x);
+      rgb[1] = to_byte (sum.y);
+      rgb[2] = to_byte (sum.z);
+    }
+  }
+}
