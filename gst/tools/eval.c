@@ -1,12 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* `ituning eval`: two files in, a score a line out. */
+/* `ituning eval`: two files in, or one and a model that captions its images; a
+ * score a line out. */
+
+#include <string.h>
 
 #include "gst/tools/command.h"
+#include "gst/tools/image.h"
 #include "gst/tools/json.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
+#include "gst/tools/progress.h"
 #include "model/train/ituning-metrics.h"
+#include "model/train/ituning-train.h"
+
+/* Images that are captioned together. */
+#define BATCH 16
+
+/* What the user gave; strings are owned. */
+typedef struct
+{
+  char *references, *results, *images, *split, *save;
+  gboolean keep_punctuation, partial, as_json;
+  ToolModelOptions model;
+  ToolGenerateOptions decoding;
+} Arguments;
+
+static void
+clear_arguments (Arguments *self)
+{
+  g_free (self->references);
+  g_free (self->results);
+  g_free (self->images);
+  g_free (self->split);
+  g_free (self->save);
+  tool_model_options_clear (&self->model);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
+
+/* --- scores ------------------------------------------------------------- */
 
 static gboolean
 print_metrics (const ItuningMetrics *metrics, gboolean as_json, GError **error)
@@ -42,38 +74,207 @@ print_metrics (const ItuningMetrics *metrics, gboolean as_json, GError **error)
 }
 
 static gboolean
-evaluate (const char *references_path, const char *results_path,
-    ItuningMetricsFlags flags, gboolean as_json, GError **error)
+score (const Arguments *given, const ItuningCaptions *references,
+    const ItuningCaptions *results, GError **error)
 {
-  g_autoptr (ItuningCaptions) references = NULL;
-  g_autoptr (ItuningCaptions) results = NULL;
+  ItuningMetricsFlags flags = ITUNING_METRICS_DEFAULT;
   ItuningMetrics metrics;
 
-  references = ituning_captions_load (references_path, error);
+  if (given->keep_punctuation)
+    flags |= ITUNING_METRICS_KEEP_PUNCTUATION;
+  if (given->partial)
+    flags |= ITUNING_METRICS_PARTIAL;
+  return ituning_metrics_compute (references, results, flags, &metrics,
+             error) &&
+      print_metrics (&metrics, given->as_json, error);
+}
+
+static gboolean
+score_files (const Arguments *given, GError **error)
+{
+  g_autoptr (ItuningCaptions) references =
+      ituning_captions_load (given->references, error);
+  g_autoptr (ItuningCaptions) results = NULL;
+
   if (references == NULL)
     return FALSE;
-  results = ituning_captions_load (results_path, error);
-  return results != NULL &&
-      ituning_metrics_compute (references, results, flags, &metrics, error) &&
-      print_metrics (&metrics, as_json, error);
+  results = ituning_captions_load (given->results, error);
+  return results != NULL && score (given, references, results, error);
+}
+
+/* --- captions of a model ------------------------------------------------ */
+
+/* Captions the images [@first, @first + @n). */
+static gboolean
+caption_batch (ItuningSession *session, const ItuningGenerateOptions *options,
+    const ItuningPairs *pairs, gsize first, gsize n, ItuningCaptions *results,
+    GCancellable *cancellable, GError **error)
+{
+  ToolImage *images[BATCH] = { NULL };
+  ItuningImage opened[BATCH];
+  ItuningFeatures *features[BATCH] = { NULL };
+  ItuningCaption *captions[BATCH] = { NULL };
+  gboolean ok = TRUE;
+
+  for (gsize i = 0; ok && i < n; i++) {
+    images[i] = tool_image_open (ituning_pairs_get_image (pairs, first + i),
+        error);
+    ok = images[i] != NULL;
+    if (ok)
+      opened[i] = images[i]->image;
+  }
+  ok = ok &&
+      ituning_session_encode (session, opened, n, features, cancellable,
+          error) &&
+      ituning_session_caption (session, features, n, options, captions,
+          cancellable, error);
+  for (gsize i = 0; i < n; i++) {
+    if (ok)
+      ituning_captions_add (results, ituning_pairs_get_id (pairs, first + i),
+          captions[i]->text);
+    ituning_caption_free (captions[i]);
+    ituning_features_unref (features[i]);
+    if (images[i] != NULL)
+      tool_image_free (images[i]);
+  }
+  return ok;
+}
+
+static gboolean
+caption_all (const Arguments *given, const ItuningPairs *pairs,
+    ItuningCaptions *results, GCancellable *cancellable, GError **error)
+{
+  const gsize n = ituning_pairs_get_n_images (pairs);
+  ItuningGenerateOptions options;
+  g_autoptr (ItuningModel) model = NULL;
+  g_autoptr (ItuningSession) session = NULL;
+  g_autoptr (ToolProgress) progress = NULL;
+
+  if (!tool_generate_options_get (&given->decoding, &options, error))
+    return FALSE;
+  model = tool_model_options_open (&given->model, error);
+  if (model == NULL)
+    return FALSE;
+  if (ituning_model_get_tokenizer (model) == NULL) {
+    g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "the model has no tokenizer, so it writes no words to score");
+    return FALSE;
+  }
+  session = ituning_session_new (model);
+  if (!tool_generate_options_check (&options, session, &given->model, error))
+    return FALSE;
+  progress = tool_progress_new (given->references, "captioning");
+  for (gsize first = 0; first < n; first += BATCH) {
+    if (!caption_batch (session, &options, pairs, first, MIN (BATCH, n - first),
+            results, cancellable, error))
+      return FALSE;
+    tool_progress_update (progress, (double) first / (double) n);
+  }
+  tool_progress_clear (progress);
+  return TRUE;
+}
+
+/* As COCO's results: an id that is a number is written as one. */
+static gboolean
+save_results (const char *path, const ItuningCaptions *results, GError **error)
+{
+  ToolOutput output = { .path = path };
+  g_autoptr (GString) json = g_string_new ("[");
+
+  for (gsize i = 0; i < ituning_captions_get_n_images (results); i++) {
+    const char *id = ituning_captions_get_id (results, i);
+    gsize n;
+    const char *text = ituning_captions_get_texts (results, i, &n)[0];
+    const gboolean number = g_ascii_string_to_signed (id, 10, G_MININT64,
+        G_MAXINT64, NULL, NULL);
+
+    g_string_append (json, i > 0 ? ",\n{\"image_id\": " : "{\"image_id\": ");
+    if (number)
+      g_string_append (json, id);
+    else
+      tool_json_append_string (json, id, strlen (id));
+    g_string_append (json, ", \"caption\": ");
+    tool_json_append_string (json, text, strlen (text));
+    g_string_append_c (json, '}');
+  }
+  g_string_append (json, "]\n");
+  return tool_output_write (&output, json->str, json->len, error) &&
+      tool_output_finish (&output, error);
+}
+
+static ItuningCaptions *
+take_references (const ItuningPairs *pairs)
+{
+  ItuningCaptions *references = ituning_captions_new ();
+
+  for (gsize i = 0; i < ituning_pairs_get_n_images (pairs); i++) {
+    const char *const *texts = ituning_pairs_get_captions (pairs, i);
+    for (gsize k = 0; texts[k] != NULL; k++)
+      ituning_captions_add (references, ituning_pairs_get_id (pairs, i),
+          texts[k]);
+  }
+  return references;
+}
+
+static gboolean
+score_model (const Arguments *given, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (given->references,
+      given->images, given->split, error);
+  g_autoptr (ItuningCaptions) references = NULL;
+  g_autoptr (ItuningCaptions) results = ituning_captions_new ();
+
+  if (pairs == NULL ||
+      !caption_all (given, pairs, results, cancellable, error) ||
+      (given->save != NULL && !save_results (given->save, results, error)))
+    return FALSE;
+  references = take_references (pairs);
+  return score (given, references, results, error);
+}
+
+/* --- the command -------------------------------------------------------- */
+
+static gboolean
+check (const Arguments *given, GError **error)
+{
+  if (given->references == NULL ||
+      (given->results == NULL) == (given->images == NULL))
+    return tool_options_usage_error (error,
+        given->references == NULL
+            ? "--references is missing"
+            : "give --results, or --images for a model to caption them");
+  if (given->results != NULL && (given->save != NULL || given->split != NULL))
+    return tool_options_usage_error (error,
+        "--save-results and --split are for captions that a model writes");
+  return given->results != NULL ||
+      (tool_model_options_check (&given->model, error) &&
+          tool_output_check (given->save, error));
 }
 
 gboolean
 tool_eval_run (char **argv, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *references = NULL, *results = NULL;
-  gboolean keep_punctuation = FALSE, partial = FALSE, as_json = FALSE;
+  g_auto (Arguments) given = { 0 };
   const GOptionEntry entries[] = {
-    { "references", 0, 0, G_OPTION_ARG_FILENAME, &references,
+    { "references", 0, 0, G_OPTION_ARG_FILENAME, &given.references,
         "What people wrote: COCO's annotations, or {id: [caption, ...]}",
         "FILE" },
-    { "results", 0, 0, G_OPTION_ARG_FILENAME, &results,
+    { "results", 0, 0, G_OPTION_ARG_FILENAME, &given.results,
         "What to score: COCO's results, or {id: caption}", "FILE" },
-    { "keep-punctuation", 0, 0, G_OPTION_ARG_NONE, &keep_punctuation,
+    { "images", 0, 0, G_OPTION_ARG_FILENAME, &given.images,
+        "Or caption the references' images, which lie here, with a model",
+        "DIR" },
+    { "split", 0, 0, G_OPTION_ARG_STRING, &given.split,
+        "With --images: split of Karpathy's file: train, val or test (all)",
+        "NAME" },
+    { "save-results", 0, 0, G_OPTION_ARG_FILENAME, &given.save,
+        "With --images: write the captions here, as COCO's results", "FILE" },
+    { "keep-punctuation", 0, 0, G_OPTION_ARG_NONE, &given.keep_punctuation,
         "Count punctuation as words", NULL },
-    { "partial", 0, 0, G_OPTION_ARG_NONE, &partial,
+    { "partial", 0, 0, G_OPTION_ARG_NONE, &given.partial,
         "Leave out images without a result", NULL },
-    { "json", 0, 0, G_OPTION_ARG_NONE, &as_json, "Print one object", NULL },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &given.as_json, "Print one object",
+        NULL },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = tool_options_new (NULL,
@@ -81,17 +282,11 @@ tool_eval_run (char **argv, GCancellable *cancellable, GError **error)
       "the COCO caption evaluation does.",
       entries);
   g_auto (GStrv) arguments = NULL;
-  ItuningMetricsFlags flags = ITUNING_METRICS_DEFAULT;
 
-  if (!tool_options_parse (context, argv, &arguments, error) ||
-      !tool_options_check_none (arguments, error))
-    return FALSE;
-  if (references == NULL || results == NULL)
-    return tool_options_usage_error (error, "%s is missing",
-        references == NULL ? "--references" : "--results");
-  if (keep_punctuation)
-    flags |= ITUNING_METRICS_KEEP_PUNCTUATION;
-  if (partial)
-    flags |= ITUNING_METRICS_PARTIAL;
-  return evaluate (references, results, flags, as_json, error);
+  tool_model_options_add (&given.model, context);
+  tool_generate_options_add (&given.decoding, context);
+  return tool_options_parse (context, argv, &arguments, error) &&
+      tool_options_check_none (arguments, error) && check (&given, error) &&
+      (given.results != NULL ? score_files (&given, error)
+                             : score_model (&given, cancellable, error));
 }

@@ -40,7 +40,7 @@ static const struct
       "Write images as the vision encoder gets them to a tensor file" },
   { "tokenize", tool_tokenize_run, FALSE, "Turn texts into token ids or back" },
   { "tokenizer", tool_tokenizer_run, FALSE, "Learn a tokenizer from texts" },
-  { "eval", tool_eval_run, FALSE, "Score captions against references" },
+  { "eval", tool_eval_run, TRUE, "Score captions against references" },
 };
 
 static void

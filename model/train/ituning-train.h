@@ -29,6 +29,8 @@ ITUNING_API ItuningPairs *ituning_pairs_open (const char *path,
     const char *images, const char *split, GError **error);
 ITUNING_API void ituning_pairs_free (ItuningPairs *pairs);
 ITUNING_API gsize ituning_pairs_get_n_images (const ItuningPairs *pairs);
+ITUNING_API const char *ituning_pairs_get_id (const ItuningPairs *pairs,
+    gsize index);
 ITUNING_API const char *ituning_pairs_get_image (const ItuningPairs *pairs,
     gsize index);
 ITUNING_API const char *const *

@@ -16,6 +16,7 @@
 
 typedef struct
 {
+  char *id; /* owned */
   char *path; /* owned */
   GPtrArray *captions; /* owned: of owned strings, with a NULL at the end */
 } Image;
@@ -33,6 +34,7 @@ struct _ItuningPairs
 static void
 clear_image (gpointer image)
 {
+  g_free (((Image *) image)->id);
   g_free (((Image *) image)->path);
   g_ptr_array_unref (((Image *) image)->captions);
 }
@@ -101,7 +103,8 @@ get_key (JsonObject *object, const char *member)
 static Image *
 add_image (ItuningPairs *self, const char *key, const char *name)
 {
-  Image image = { .captions = g_ptr_array_new_with_free_func (g_free) };
+  Image image = { .id = g_strdup (key),
+    .captions = g_ptr_array_new_with_free_func (g_free) };
 
   image.path = self->folder != NULL && !g_path_is_absolute (name)
       ? g_build_filename (self->folder, name, NULL)
@@ -374,6 +377,20 @@ ituning_pairs_get_n_images (const ItuningPairs *pairs)
 {
   g_return_val_if_fail (pairs != NULL, 0);
   return pairs->images->len;
+}
+
+/**
+ * ituning_pairs_get_id:
+ * @index: which image
+ *
+ * Returns: (transfer none): its id in COCO's file; its number in Karpathy's
+ *   and its name in a file of lines
+ */
+const char *
+ituning_pairs_get_id (const ItuningPairs *pairs, gsize index)
+{
+  g_return_val_if_fail (pairs != NULL && index < pairs->images->len, NULL);
+  return g_array_index (pairs->images, Image, index).id;
 }
 
 /**

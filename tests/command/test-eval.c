@@ -118,7 +118,7 @@ test_usage (Files *files, gconstpointer unused)
   g_autoptr (Run) missing = evaluate (files, NULL);
 
   assert_fails (none, 2, "eval", "--references is missing");
-  assert_fails (one, 2, "eval", "--results is missing");
+  assert_fails (one, 2, "eval", "give --results, or --images");
   assert_fails (missing, 1, files->results, "No such file");
 }
 
