@@ -3,6 +3,8 @@
 /* `ituning features`: the visual tokens of every image and the tokens of its
  * captions, once, for `train` to read. */
 
+#include "gst/tools/features.h"
+
 #include "gst/tools/command.h"
 #include "gst/tools/image.h"
 #include "gst/tools/options.h"
@@ -35,7 +37,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
 typedef struct
 {
-  const Arguments *given;
+  const ToolFeatures *what;
   const ItuningPairs *pairs;
   ItuningSession *session; /* or NULL for pixels */
   ItuningFeatureWriter *writer;
@@ -54,7 +56,7 @@ open_images (Run *self, gsize first, gsize n, ToolImage **images,
         &reason);
     if (images[i] != NULL)
       continue;
-    if (self->given->strict) {
+    if (self->what->strict) {
       g_propagate_error (error, g_steal_pointer (&reason));
       return FALSE;
     }
@@ -127,7 +129,7 @@ static gboolean
 write_all (Run *self, GCancellable *cancellable, GError **error)
 {
   const gsize n = ituning_pairs_get_n_images (self->pairs);
-  g_autoptr (ToolProgress) progress = tool_progress_new (self->given->output,
+  g_autoptr (ToolProgress) progress = tool_progress_new (self->what->output,
       "features");
   gsize first;
 
@@ -143,50 +145,66 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
 }
 
 static gboolean
-run_pixels (Run *self, GCancellable *cancellable, GError **error)
+write_with (const ToolFeatures *what, ItuningSession *session,
+    ItuningFeatureWriter *writer, GCancellable *cancellable, GError **error)
 {
-  const Arguments *given = self->given;
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (what->captions,
+      what->images, what->split, error);
+  Run self = { what, pairs, session, writer, 0 };
+
+  return pairs != NULL && write_all (&self, cancellable, error);
+}
+
+/**
+ * tool_features_write:
+ * @features: of what, and where to; what a run that was broken off has left
+ *   there is gone on with
+ * @model: whose visual tokens; with a tokenizer
+ *
+ * Images that cannot be read are reported and left out, unless it is strict.
+ *
+ * Returns: FALSE with any %ITUNING_ERROR or %G_IO_ERROR_CANCELLED
+ */
+gboolean
+tool_features_write (const ToolFeatures *features, ItuningModel *model,
+    GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningSession) session = ituning_session_new (model);
+  g_autoptr (ItuningFeatureWriter) writer =
+      ituning_feature_writer_open (features->output, model,
+          features->max_length, error);
+
+  return writer != NULL &&
+      write_with (features, session, writer, cancellable, error);
+}
+
+static gboolean
+write_pixel_file (const ToolFeatures *what, const Arguments *given,
+    GCancellable *cancellable, GError **error)
+{
   g_autoptr (ItuningTokenizer) tokenizer =
       ituning_tokenizer_open (given->tokenizer, error);
   g_autoptr (ItuningFeatureWriter) writer = NULL;
 
   if (tokenizer == NULL)
     return FALSE;
-  writer = ituning_feature_writer_open_pixels (given->output, tokenizer,
-      (gsize) given->pixels, (gsize) given->max_length, error);
-  self->writer = writer;
-  return writer != NULL && write_all (self, cancellable, error);
-}
-
-static gboolean
-run_visual_tokens (Run *self, GCancellable *cancellable, GError **error)
-{
-  const Arguments *given = self->given;
-  g_autoptr (ItuningModel) model = tool_model_options_open (&given->model,
-      error);
-  g_autoptr (ItuningSession) session = NULL;
-  g_autoptr (ItuningFeatureWriter) writer = NULL;
-
-  if (model == NULL)
-    return FALSE;
-  session = ituning_session_new (model);
-  writer = ituning_feature_writer_open (given->output, model,
-      (gsize) given->max_length, error);
-  self->session = session;
-  self->writer = writer;
-  return writer != NULL && write_all (self, cancellable, error);
+  writer = ituning_feature_writer_open_pixels (what->output, tokenizer,
+      (gsize) given->pixels, what->max_length, error);
+  return writer != NULL && write_with (what, NULL, writer, cancellable, error);
 }
 
 static gboolean
 run (const Arguments *given, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (given->captions,
-      given->images, given->split, error);
-  Run self = { .given = given, .pairs = pairs };
+  const ToolFeatures what = { given->captions, given->images, given->split,
+    given->output, (gsize) given->max_length, given->strict };
+  g_autoptr (ItuningModel) model = NULL;
 
-  return pairs != NULL &&
-      (given->pixels > 0 ? run_pixels : run_visual_tokens) (&self, cancellable,
-          error);
+  if (given->pixels > 0)
+    return write_pixel_file (&what, given, cancellable, error);
+  model = tool_model_options_open (&given->model, error);
+  return model != NULL &&
+      tool_features_write (&what, model, cancellable, error);
 }
 
 static gboolean

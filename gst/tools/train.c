@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* `ituning train`: an adapter from a file of features. */
+/* `ituning train`: an adapter from a file of features, or from images and
+ * captions, whose features are written first. */
+
+#include <errno.h>
 
 #include "gst/tools/command.h"
+#include "gst/tools/features.h"
 #include "gst/tools/options.h"
 #include "gst/tools/trainrun.h"
 
@@ -10,8 +14,9 @@ typedef struct
 {
   ToolModelOptions model;
   ToolTrainOptions train;
-  gint64 bottleneck, heads;
-  char *layers; /* owned */
+  gint64 bottleneck, heads, max_length;
+  char *layers, *captions, *images, *split; /* owned */
+  gboolean strict;
 } Arguments;
 
 static void
@@ -20,6 +25,9 @@ clear_arguments (Arguments *self)
   tool_model_options_clear (&self->model);
   tool_train_options_clear (&self->train);
   g_free (self->layers);
+  g_free (self->captions);
+  g_free (self->images);
+  g_free (self->split);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
@@ -44,6 +52,14 @@ check_arguments (Arguments *given, GError **error)
 {
   ItuningTrainOptions *train = &given->train.train;
 
+  if (given->captions != NULL && given->train.features != NULL)
+    return tool_options_usage_error (error,
+        "give --features or --captions, not both");
+  if (given->captions != NULL && given->train.output != NULL)
+    given->train.features = g_build_filename (given->train.output,
+        "features.safetensors", NULL);
+  if (given->max_length < 3)
+    return tool_options_usage_error (error, "--max-length: wanted 3 or more");
   return tool_model_options_check (&given->model, error) &&
       read_layers (given->layers, &train->top_layers, error) &&
       tool_options_get_count ("--bottleneck", given->bottleneck, 0, 1 << 20,
@@ -53,18 +69,36 @@ check_arguments (Arguments *given, GError **error)
       tool_train_options_check (&given->train, error);
 }
 
+/* The features of --captions, unless a run before has left them there. */
+static gboolean
+write_features (const Arguments *given, ItuningModel *model,
+    GCancellable *cancellable, GError **error)
+{
+  const ToolFeatures what = { given->captions, given->images, given->split,
+    given->train.features, (gsize) given->max_length, given->strict };
+
+  if (given->captions == NULL || g_file_test (what.output, G_FILE_TEST_EXISTS))
+    return TRUE;
+  if (g_mkdir_with_parents (given->train.output, 0777) != 0) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s",
+        given->train.output, g_strerror (errno));
+    return FALSE;
+  }
+  return tool_features_write (&what, model, cancellable, error);
+}
+
 static gboolean
 run (Arguments *given, GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningDataset) data = tool_train_options_open (&given->train,
+  g_autoptr (ItuningModel) model = tool_model_options_open (&given->model,
       error);
-  g_autoptr (ItuningModel) model = NULL;
+  g_autoptr (ItuningDataset) data = NULL;
   g_autoptr (ItuningTrainer) trainer = NULL;
 
-  if (data == NULL)
+  if (model == NULL || !write_features (given, model, cancellable, error))
     return FALSE;
-  model = tool_model_options_open (&given->model, error);
-  if (model == NULL)
+  data = tool_train_options_open (&given->train, error);
+  if (data == NULL)
     return FALSE;
   trainer = ituning_trainer_new (model, data, &given->train.train, error);
   return trainer != NULL &&
@@ -74,9 +108,24 @@ run (Arguments *given, GCancellable *cancellable, GError **error)
 gboolean
 tool_train_run (char **argv, GCancellable *cancellable, GError **error)
 {
-  g_auto (Arguments) given = { .heads = 1, .train = TOOL_TRAIN_OPTIONS_INIT };
+  g_auto (Arguments) given = { .heads = 1,
+    .max_length = 64,
+    .train = TOOL_TRAIN_OPTIONS_INIT };
   ItuningTrainOptions *train = &given.train.train;
   const GOptionEntry entries[] = {
+    { "captions", 'c', 0, G_OPTION_ARG_FILENAME, &given.captions,
+        "In place of --features: COCO's or Karpathy's JSON, or lines of "
+        "{\"image\", \"caption\"}; their features are kept in the folder",
+        "FILE" },
+    { "images", 'i', 0, G_OPTION_ARG_FILENAME, &given.images,
+        "With --captions: folder of the images", "DIR" },
+    { "split", 0, 0, G_OPTION_ARG_STRING, &given.split,
+        "With --captions: of Karpathy's file: train, val or test (all)",
+        "NAME" },
+    { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
+        "With --captions: cut them to this many tokens (64)", "N" },
+    { "strict", 0, 0, G_OPTION_ARG_NONE, &given.strict,
+        "With --captions: stop at an image that cannot be read", NULL },
     { "dropout", 0, 0, G_OPTION_ARG_DOUBLE, &train->dropout,
         "Dropout of the modules' outputs (0)", "X" },
     { "fresh", 0, 0, G_OPTION_ARG_NONE, &train->fresh,
