@@ -280,22 +280,32 @@ add_mlp (const ItuningVision *self, const ItuningVisionLayer *layer,
   ituning_linear_forward (pool, x, inner, &layer->fc2, rows, 1.0f, TRUE);
 }
 
-/* x [B, P, D] -> embeds [B, projection_dim], from the class tokens */
-static void
-project (const ItuningVision *self, ItuningPool *pool, float *embeds,
-    ItuningVisionScratch *scratch, const float *x, gsize B)
+/**
+ * ituning_vision_project:
+ * @vision: the network
+ * @scratch: the caller's scratch memory
+ * @pool: the threads to work with
+ * @embeds: [B, projection_dim] output: CLIP's image embedding, not normalised;
+ *   the normed class token of a tower without projection
+ * @hidden: [B, P, D] all tokens of the last layer
+ * @B: images
+ */
+void
+ituning_vision_project (const ItuningVision *vision,
+    ItuningVisionScratch *scratch, ItuningPool *pool, float *embeds,
+    const float *hidden, gsize B)
 {
-  const gsize D = self->config.hidden_size;
-  const gboolean identity = self->projection.weight == NULL;
+  const gsize D = vision->config.hidden_size;
+  const gboolean identity = vision->projection.weight == NULL;
   float *pooled = identity ? embeds
                            : ituning_buffer_reserve (&scratch->normed, B * D);
 
   for (gsize image = 0; image < B; image++)
     ituning_layernorm_forward (pool, pooled + image * D,
-        x + image * self->n_tokens * D, &self->post_norm, 1, D,
-        self->config.layer_norm_eps);
+        hidden + image * vision->n_tokens * D, &vision->post_norm, 1, D,
+        vision->config.layer_norm_eps);
   if (!identity)
-    ituning_linear_forward (pool, embeds, pooled, &self->projection, B, 1.0f,
+    ituning_linear_forward (pool, embeds, pooled, &vision->projection, B, 1.0f,
         FALSE);
 }
 
@@ -313,7 +323,7 @@ forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
     add_attention (self, &self->layers[i], scratch, pool, hidden, B);
     add_mlp (self, &self->layers[i], scratch, pool, hidden, B);
   }
-  project (self, pool, embeds, scratch, hidden, B);
+  ituning_vision_project (self, scratch, pool, embeds, hidden, B);
   if (!kernels->all_finite (hidden,
           B * self->n_tokens * self->config.hidden_size) ||
       !kernels->all_finite (embeds, B * self->config.projection_dim)) {

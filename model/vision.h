@@ -51,6 +51,9 @@ gboolean ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,
     float *embeds, const float *pixel_values, gsize B,
     GCancellable *cancellable, GError **error);
+void ituning_vision_project (const ItuningVision *vision,
+    ItuningVisionScratch *scratch, ItuningPool *pool, float *embeds,
+    const float *hidden, gsize B);
 void ituning_vision_cut_patches (const ItuningVision *vision, float *patches,
     const float *pixels);
 void ituning_vision_post_norm (const ItuningVision *vision, float *y,

@@ -191,3 +191,25 @@ tool_train_log_validation (ToolTrainLog *log, guint64 step, double loss,
       loss);
   return write_line (log, line, error);
 }
+
+/**
+ * tool_train_log_caption:
+ * @image: which image of the validation's
+ * @caption: what the model says of it after @step steps
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
+ */
+gboolean
+tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
+    const char *caption, GError **error)
+{
+  g_autoptr (GString) line = g_string_new (NULL);
+
+  g_string_printf (line,
+      "{\"step\": %" G_GUINT64_FORMAT ", \"image\": %zu, \"caption\": ", step,
+      image);
+  tool_json_append_string (line, caption, strlen (caption));
+  g_string_append (line, "}\n");
+  fprintf (stderr, "  image %zu: %s\n", image, caption);
+  return write_line (log, line, error);
+}

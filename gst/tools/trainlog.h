@@ -13,4 +13,6 @@ gboolean tool_train_log_step (ToolTrainLog *log,
     const ItuningTrainReport *report, gboolean due, GError **error);
 gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,
     double loss, GError **error);
+gboolean tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
+    const char *caption, GError **error);
 void tool_train_log_free (ToolTrainLog *log);

@@ -9,6 +9,8 @@
 
 #define CHECKPOINT "checkpoint.safetensors"
 #define LOG "log.jsonl"
+/* Images whose captions are shown at each validation. */
+#define N_SHOWN ((gsize) 4)
 
 /* --- options ------------------------------------------------------------ */
 
@@ -210,6 +212,33 @@ is_due (const Run *self, gint64 n)
       (step % (guint64) n == 0 || step == self->options->train.steps);
 }
 
+/* What the model says of a few images, always the same. */
+static gboolean
+show_captions (Run *self, GCancellable *cancellable, GError **error)
+{
+  const guint64 step = ituning_trainer_get_step (self->trainer);
+  const gsize n = ituning_dataset_get_info (self->validation)->n_images;
+  g_autoptr (ItuningModel) model = ituning_trainer_get_model (self->trainer);
+  g_autoptr (ItuningSession) session = NULL;
+
+  if (model == NULL || ituning_model_get_tokenizer (model) == NULL)
+    return TRUE;
+  session = ituning_session_new (model);
+  for (gsize i = 0; i < MIN (n, N_SHOWN); i++) {
+    const gsize image = i * n / MIN (n, N_SHOWN);
+    g_autoptr (ItuningFeatures) features =
+        ituning_dataset_get_features (self->validation, image, model, error);
+    g_autoptr (ItuningCaption) caption = NULL;
+
+    if (features == NULL ||
+        !ituning_session_caption (session, &features, 1, NULL, &caption,
+            cancellable, error) ||
+        !tool_train_log_caption (self->log, step, image, caption->text, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 validate (Run *self, GCancellable *cancellable, GError **error)
 {
@@ -220,7 +249,8 @@ validate (Run *self, GCancellable *cancellable, GError **error)
   return ituning_trainer_evaluate (self->trainer, self->validation, &loss,
              cancellable, error) &&
       tool_train_log_validation (self->log,
-          ituning_trainer_get_step (self->trainer), loss, error);
+          ituning_trainer_get_step (self->trainer), loss, error) &&
+      show_captions (self, cancellable, error);
 }
 
 static gboolean

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "model/features.h"
 #include "model/half.h"
 #include "model/preprocess.h"
 #include "model/tensors.h"
@@ -454,6 +455,43 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     .visual_tokens = dataset->pixels == NULL ? tokens : NULL,
     .S = dataset->info.num_tokens,
   };
+}
+
+/**
+ * ituning_dataset_get_features:
+ * @image: which image, below n_images
+ * @model: the model that the visual tokens are of
+ *
+ * Returns: (transfer full): its features, as ituning_session_encode () gives
+ *   them but for the rounding to the file's type; or %NULL with
+ *   %ITUNING_ERROR_MISMATCH when they are of another model
+ */
+ItuningFeatures *
+ituning_dataset_get_features (const ItuningDataset *dataset, gsize image,
+    ItuningModel *model, GError **error)
+{
+  const ItuningVision *vision;
+  ItuningVisionScratch scratch = { 0 };
+  ItuningFeatures *features;
+
+  g_return_val_if_fail (dataset != NULL && model != NULL, NULL);
+  g_return_val_if_fail (image < dataset->info.n_images, NULL);
+  vision = model->backbone->vision;
+  if (!ituning_dataset_check_visual_tokens (dataset, vision->config.hidden_size,
+          error))
+    return NULL;
+  if (dataset->info.num_tokens != vision->n_tokens) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: images of %zu visual tokens, the model's have %zu", dataset->path,
+        dataset->info.num_tokens, vision->n_tokens);
+    return NULL;
+  }
+  features = ituning_features_new (vision);
+  read_tokens (dataset, features->last_hidden_state, image);
+  ituning_vision_project (vision, &scratch, model->backbone->pool,
+      features->image_embeds, features->last_hidden_state, 1);
+  ituning_vision_scratch_clear (&scratch);
+  return features;
 }
 
 /**

@@ -13,7 +13,7 @@
 
 static const char *const commands[] = { "caption", "convert", "inspect",
   "bench", "generate", "forward", "preprocess", "tokenize", "tokenizer", "eval",
-  "features", "train", "pretrain" };
+  "scenes", "features", "train", "pretrain" };
 
 static char *
 find_data (const char *name)
