@@ -5,10 +5,12 @@
 #include <glib/gstdio.h>
 
 #include "gst/tools/options.h"
+#include "gst/tools/traincurves.h"
 #include "gst/tools/trainlog.h"
 
 #define CHECKPOINT "checkpoint.safetensors"
 #define LOG "log.jsonl"
+#define CURVES "curves.svg"
 /* Images whose captions are shown at each validation. */
 #define N_SHOWN ((gsize) 4)
 
@@ -256,9 +258,14 @@ validate (Run *self, GCancellable *cancellable, GError **error)
 static gboolean
 save (Run *self, GError **error)
 {
+  const char *folder = self->options->output;
+  g_autofree char *log = g_build_filename (folder, LOG, NULL);
+  g_autofree char *curves = g_build_filename (folder, CURVES, NULL);
+
   return ituning_trainer_save_checkpoint (self->trainer, self->checkpoint,
              error) &&
-      ituning_trainer_save (self->trainer, self->options->output, error);
+      ituning_trainer_save (self->trainer, folder, error) &&
+      tool_train_curves_write (curves, log, error);
 }
 
 static gboolean
