@@ -15,7 +15,7 @@ typedef struct
   ToolModelOptions model;
   ToolTrainOptions train;
   gint64 bottleneck, heads, max_length;
-  char *layers, *captions, *images, *split; /* owned */
+  char *layers, *captions, *images, *split, *unfreeze; /* owned */
   gboolean strict;
 } Arguments;
 
@@ -28,6 +28,7 @@ clear_arguments (Arguments *self)
   g_free (self->captions);
   g_free (self->images);
   g_free (self->split);
+  g_free (self->unfreeze);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
@@ -58,6 +59,10 @@ check_arguments (Arguments *given, GError **error)
   if (given->captions != NULL && given->train.output != NULL)
     given->train.features = g_build_filename (given->train.output,
         "features.safetensors", NULL);
+  if (given->unfreeze != NULL && !g_str_equal (given->unfreeze, "language"))
+    return tool_options_usage_error (error,
+        "--unfreeze %s: only the language can be", given->unfreeze);
+  train->unfreeze_language = given->unfreeze != NULL;
   if (given->max_length < 3)
     return tool_options_usage_error (error, "--max-length: wanted 3 or more");
   return tool_model_options_check (&given->model, error) &&
@@ -130,6 +135,9 @@ tool_train_run (char **argv, GCancellable *cancellable, GError **error)
         "Dropout of the modules' outputs (0)", "X" },
     { "fresh", 0, 0, G_OPTION_ARG_NONE, &train->fresh,
         "Start from a new adapter even if the model has one", NULL },
+    { "unfreeze", 0, 0, G_OPTION_ARG_STRING, &given.unfreeze,
+        "Train this too: language; it is written into the folder's language/",
+        "PART" },
     { "bottleneck", 0, 0, G_OPTION_ARG_INT64, &given.bottleneck,
         "New adapter: width (half the text's)", "N" },
     { "heads", 0, 0, G_OPTION_ARG_INT64, &given.heads,

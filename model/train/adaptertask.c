@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/model.h"
 #include "model/train/adapterfiles.h"
+#include "model/train/partfiles.h"
 #include "model/train/task.h"
 
-/* I-Tuning: an adapter is trained on captions, both networks are frozen. */
+/* I-Tuning: an adapter is trained on captions, both networks are frozen; or, to
+ * compare with, the language model is trained with it. */
 
 typedef struct
 {
   ItuningTask task;
   ItuningModel *model; /* owned reference */
   ItuningAdapter *adapter; /* owned; its values are the task's parameters */
+  ItuningLanguage *language; /* owned: a copy that is trained; or NULL */
   ItuningTextPass *pass; /* owned */
 } AdapterTask;
 
@@ -64,8 +67,14 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
 static gboolean
 save (const ItuningTask *task, const char *folder, GError **error)
 {
-  return ituning_adapter_save (((const AdapterTask *) task)->adapter, folder,
-      error);
+  const AdapterTask *self = (const AdapterTask *) task;
+  g_autofree char *language = g_build_filename (folder, "language", NULL);
+
+  return ituning_adapter_save (self->adapter, folder, error) &&
+      (self->language == NULL ||
+          ituning_part_save (language,
+              ituning_language_config_to_json (&self->language->config),
+              self->language->weights, error));
 }
 
 static ItuningModel *
@@ -73,6 +82,8 @@ get_model (const ItuningTask *task)
 {
   const AdapterTask *self = (const AdapterTask *) task;
 
+  if (self->language != NULL)
+    return NULL; /* a backbone has the language model that it was opened with */
   g_atomic_ref_count_inc (&self->model->backbone->refs);
   return ituning_model_new (self->model->backbone,
       ituning_adapter_copy (self->adapter, NULL));
@@ -85,6 +96,7 @@ adapter_task_free (ItuningTask *task)
 
   ituning_text_pass_free (self->pass);
   ituning_adapter_unref (self->adapter);
+  ituning_language_free (self->language);
   ituning_parameters_free (self->task.parameters);
   ituning_model_unref (self->model);
   g_free (self);
@@ -100,6 +112,24 @@ static const ItuningTaskClass adapter_task_class = {
   .get_model = get_model,
   .free = adapter_task_free,
 };
+
+/* Its weights are saved in Hugging Face's layout, which a packed file has not. */
+static gboolean
+unfreeze (AdapterTask *self, GError **error)
+{
+  const ItuningLanguage *language = self->model->backbone->language;
+  ItuningWeights *weights;
+
+  if (ituning_weights_is_packed (language->weights)) {
+    g_set_error_literal (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "the language model of a packed file cannot be trained: name its folder");
+    return FALSE;
+  }
+  weights = ituning_weights_new_copy (language->weights);
+  ituning_parameters_adopt (self->task.parameters, weights);
+  self->language = ituning_language_new (&language->config, weights, error);
+  return self->language != NULL;
+}
 
 /**
  * ituning_trainer_new:
@@ -132,11 +162,14 @@ ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
       ? ituning_adapter_copy (model->adapter, self->task.parameters)
       : ituning_adapter_new_fresh (model, options, self->task.parameters,
             error);
-  if (self->adapter == NULL) {
+  if (self->adapter == NULL ||
+      (options->unfreeze_language && !unfreeze (self, error))) {
     adapter_task_free (&self->task);
     return NULL;
   }
-  self->pass = ituning_text_pass_new (model->backbone->language, self->adapter,
-      self->task.parameters, self->task.pool);
+  self->pass = ituning_text_pass_new (self->language != NULL
+          ? self->language
+          : model->backbone->language,
+      self->adapter, self->task.parameters, self->task.pool);
   return ituning_trainer_new_for_task (&self->task, dataset, options, error);
 }

@@ -130,6 +130,7 @@ typedef enum
  * @schedule: what it does then
  * @seed: of the order, dropout and a fresh adapter's values
  * @fresh: start from a new adapter even if the model has one
+ * @unfreeze_language: train the language model too, all of it
  * @bottleneck_size: of a new adapter; 0 for half the text width
  * @num_heads: of a new adapter
  * @scale: of a new adapter
@@ -153,6 +154,7 @@ typedef struct
   ItuningSchedule schedule;
   guint64 seed;
   gboolean fresh;
+  gboolean unfreeze_language;
   guint bottleneck_size;
   guint num_heads;
   double scale;
