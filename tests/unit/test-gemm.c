@@ -103,6 +103,112 @@ test_result_does_not_depend_on_threads (void)
   }
 }
 
+/* --- training ----------------------------------------------------------- */
+
+static void
+plain_backward (float *dx, float *dweight, float *dbias, const float *dy,
+    const float *x, const ItuningLinear *layer, gsize M)
+{
+  for (gsize m = 0; m < M; m++) {
+    for (gsize o = 0; o < layer->n_out; o++) {
+      const float g = dy[m * layer->n_out + o];
+      dbias[o] += g;
+      for (gsize i = 0; i < layer->n_in; i++) {
+        const gsize at = layer->in_major ? i * layer->n_out + o
+                                         : o * layer->n_in + i;
+        dx[m * layer->n_in + i] += g * layer->weight[at];
+        dweight[at] += g * x[m * layer->n_in + i];
+      }
+    }
+  }
+}
+
+static void
+check_backward (ItuningPool *pool, GRand *rand, gsize M, gsize n_in,
+    gsize n_out, gboolean in_major)
+{
+  const gsize n_weight = n_in * n_out, n_x = M * n_in, n_y = M * n_out;
+  g_autofree float *values = g_new (float, 4 * n_weight + 4 * n_x + 4 * n_y);
+  float *weight = values, *got_weight = weight + n_weight;
+  float *want_weight = got_weight + n_weight;
+  float *x = want_weight + n_weight, *got = x + n_x, *want = got + n_x;
+  float *dy = want + n_x, *got_bias = dy + n_y, *want_bias = got_bias + n_out;
+  const ItuningLinear layer = { .weight = weight,
+    .n_in = n_in,
+    .n_out = n_out,
+    .in_major = in_major };
+
+  fill_random (rand, values, 4 * n_weight + 4 * n_x + 4 * n_y);
+  memcpy (want_weight, got_weight, n_weight * sizeof (float));
+  memcpy (want, got, n_x * sizeof (float));
+  memcpy (want_bias, got_bias, n_out * sizeof (float));
+  ituning_linear_backward (pool, got, got_weight, got_bias, dy, x, &layer, M,
+      TRUE);
+  plain_backward (want, want_weight, want_bias, dy, x, &layer, M);
+  assert_close (got, want, n_x, 1e-4, 1e-4);
+  assert_close (got_weight, want_weight, n_weight, 1e-4, 1e-4);
+  assert_close (got_bias, want_bias, n_out, 1e-4, 1e-4);
+  /* Without accumulation what was there does not count; frozen is not touched. */
+  memset (want, 0, n_x * sizeof (float));
+  ituning_linear_backward (pool, got, NULL, NULL, dy, x, &layer, M, FALSE);
+  plain_backward (want, want_weight, want_bias, dy, x, &layer, M);
+  assert_close (got, want, n_x, 1e-4, 1e-4);
+}
+
+static void
+test_backward_is_the_plain_loop (void)
+{
+  g_autoptr (ItuningPool) pool = ituning_pool_new (2);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+
+  for (gsize r = 0; r < G_N_ELEMENTS (rows); r++)
+    for (gsize w = 0; w < G_N_ELEMENTS (widths); w++)
+      for (guint in_major = 0; in_major < 2; in_major++)
+        check_backward (pool, rand, rows[r], widths[w][0], widths[w][1],
+            in_major != 0);
+}
+
+/* More rows than one task takes. */
+static void
+test_many_rows (void)
+{
+  g_autoptr (ItuningPool) pool = ituning_pool_new (3);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (5);
+
+  for (guint variant = 0; variant < 32; variant += 5)
+    check_linear (pool, rand, 1300, 9, 21, variant);
+  check_backward (pool, rand, 1300, 9, 21, FALSE);
+}
+
+static void
+test_backward_does_not_depend_on_threads (void)
+{
+  const gsize M = 700, N_IN = 190, N_OUT = 130;
+  g_autoptr (GRand) rand = g_rand_new_with_seed (6);
+  g_autofree float *weight = g_new (float, N_IN *N_OUT);
+  g_autofree float *x = g_new (float, M *N_IN);
+  g_autofree float *dy = g_new (float, M *N_OUT);
+  g_autofree float *results = g_new0 (float, 2 * (M + N_OUT) * N_IN);
+  float *dx[] = { results, results + M * N_IN };
+  float *dweight[] = { dx[1] + M * N_IN, dx[1] + (M + N_OUT) * N_IN };
+  const ItuningLinear layer = { .weight = weight,
+    .n_in = N_IN,
+    .n_out = N_OUT };
+
+  fill_random (rand, weight, N_IN * N_OUT);
+  fill_random (rand, x, M * N_IN);
+  fill_random (rand, dy, M * N_OUT);
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (ItuningPool) pool = ituning_pool_new (1 + 3 * i);
+    ituning_linear_backward (pool, dx[i], dweight[i], NULL, dy, x, &layer, M,
+        FALSE);
+  }
+  g_assert_cmpmem (dx[0], M * N_IN * sizeof (float), dx[1],
+      M * N_IN * sizeof (float));
+  g_assert_cmpmem (dweight[0], N_IN * N_OUT * sizeof (float), dweight[1],
+      N_IN * N_OUT * sizeof (float));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -112,5 +218,10 @@ main (int argc, char **argv)
       test_linear_is_the_plain_loop);
   g_test_add_func ("/gemm/result-does-not-depend-on-threads",
       test_result_does_not_depend_on_threads);
+  g_test_add_func ("/gemm/backward-is-the-plain-loop",
+      test_backward_is_the_plain_loop);
+  g_test_add_func ("/gemm/many-rows-are-split", test_many_rows);
+  g_test_add_func ("/gemm/backward-does-not-depend-on-threads",
+      test_backward_does_not_depend_on_threads);
   return g_test_run ();
 }

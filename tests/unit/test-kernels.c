@@ -100,6 +100,80 @@ check_finite (const ItuningKernels *plain, const ItuningKernels *fast, float *x,
   }
 }
 
+/* --- what training needs besides ---------------------------------------- */
+
+static void
+check_layernorm_backward (const ItuningKernels *plain,
+    const ItuningKernels *fast, float *x, float *y, float *z, gsize n)
+{
+  float got[MAX_N], want[MAX_N], dgain[2][MAX_N], dbias[2][MAX_N];
+  float got_stats[2], want_stats[2];
+
+  for (gsize i = 0; i < n; i++) {
+    x[i] = x[i] * 3.0f + 5.0f;
+    got[i] = want[i] = (float) i;
+    dgain[0][i] = dgain[1][i] = dbias[0][i] = dbias[1][i] = (float) i * 0.1f;
+  }
+  fast->layernorm_backward (got, got_stats, y, x, z, n, 1e-2f);
+  plain->layernorm_backward (want, want_stats, y, x, z, n, 1e-2f);
+  assert_close (got, want, n, 1e-4, 2e-4);
+  assert_close (got_stats, want_stats, 2, 1e-5, 1e-5);
+  fast->layernorm_gradients (dgain[0], dbias[0], y, x, want_stats, n);
+  plain->layernorm_gradients (dgain[1], dbias[1], y, x, want_stats, n);
+  assert_close (dgain[0], dgain[1], n, 1e-5, 1e-5);
+  assert_close (dbias[0], dbias[1], n, 1e-6, 1e-6);
+}
+
+static void
+check_softmax_backward (const ItuningKernels *plain, const ItuningKernels *fast,
+    float *x, float *y, float *z, gsize n)
+{
+  for (gsize i = 0; i < n; i++)
+    x[i] *= 10.0f;
+  plain->softmax (x, n);
+  memcpy (z, y, n * sizeof (float));
+  fast->softmax_backward (y, x, n);
+  plain->softmax_backward (z, x, n);
+  assert_close (y, z, n, 1e-4, 1e-6);
+}
+
+static void
+check_activations_backward (const ItuningKernels *plain,
+    const ItuningKernels *fast, float *x, float *y, float *z, gsize n)
+{
+  float dy[MAX_N];
+
+  memcpy (dy, y, n * sizeof (float));
+  for (int a = 0; a < ITUNING_N_ACTIVATIONS; a++) {
+    for (gsize i = 0; i < n; i++)
+      x[i] *= i % 5 == 0 ? 10.0f : 2.0f;
+    memcpy (y, dy, n * sizeof (float));
+    memcpy (z, dy, n * sizeof (float));
+    fast->activate_backward[a](y, x, n);
+    plain->activate_backward[a](z, x, n);
+    assert_close (y, z, n, 1e-5, 2e-6);
+  }
+}
+
+static void
+check_adamw (const ItuningKernels *plain, const ItuningKernels *fast, float *x,
+    float *y, float *z, gsize n)
+{
+  const ItuningAdamW how = { 0.999f, 0.9f, 0.999f, 1e-2f, 30.0f, 1e-8f, 0.5f };
+  float value[2][MAX_N], average[2][MAX_N], square[2][MAX_N];
+
+  for (gsize i = 0; i < n; i++) {
+    value[0][i] = value[1][i] = y[i];
+    average[0][i] = average[1][i] = z[i];
+    square[0][i] = square[1][i] = z[i] * z[i];
+  }
+  fast->adamw (value[0], average[0], square[0], x, &how, n);
+  plain->adamw (value[1], average[1], square[1], x, &how, n);
+  assert_close (value[0], value[1], n, 1e-6, 1e-6);
+  assert_close (average[0], average[1], n, 1e-6, 1e-6);
+  assert_close (square[0], square[1], n, 1e-6, 1e-6);
+}
+
 /* NOLINTEND(readability-non-const-parameter) */
 
 typedef struct
@@ -140,6 +214,12 @@ main (int argc, char **argv)
     { "/kernels/softmax-is-the-plain-one", check_softmax },
     { "/kernels/activations-are-the-plain-ones", check_activations },
     { "/kernels/not-finite-is-seen-anywhere", check_finite },
+    { "/kernels/layernorm-backward-is-the-plain-one",
+        check_layernorm_backward },
+    { "/kernels/softmax-backward-is-the-plain-one", check_softmax_backward },
+    { "/kernels/activations-backward-are-the-plain-ones",
+        check_activations_backward },
+    { "/kernels/adamw-is-the-plain-one", check_adamw },
   };
 
   g_test_init (&argc, &argv, NULL);
