@@ -70,11 +70,13 @@ static const Wording *const wordings[] = {
 };
 static const guint n_objects[] = { 1, 2, 2, 3, 3 }; /* by layout */
 
-static const char *const patterns[SCENE_N_WORDINGS] = { "a test pattern: %s",
-  "the test pattern %s", "%s as a test pattern",
-  "a picture of the test pattern "
-  "%s",
-  "test pattern %s" };
+static const char *const patterns[SCENE_N_WORDINGS] = {
+  "a test pattern: %s",
+  "the test pattern %s",
+  "%s as a test pattern",
+  "a picture of the test pattern %s",
+  "test pattern %s",
+};
 
 static const char *const sizes[] = { "small", "large" };
 static const char *const materials[] = { "matte", "shiny" };

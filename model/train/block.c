@@ -43,6 +43,7 @@ ituning_block_of_vision (const ItuningVision *vision, gsize index)
 {
   const ItuningVisionLayer *layer = &vision->layers[index];
   const gsize n_heads = vision->config.num_attention_heads;
+  const gsize head_size = vision->config.hidden_size / n_heads;
   ItuningBlock block = {
     .norm1 = layer->norm1,
     .norm2 = layer->norm2,
@@ -54,8 +55,7 @@ ituning_block_of_vision (const ItuningVision *vision, gsize index)
     .proj = layer->fc2,
     .activation = layer->fc1.activation,
     .n_heads = n_heads,
-    .attention_scale = 1.0f /
-        sqrtf ((float) (vision->config.hidden_size / n_heads)),
+    .attention_scale = 1.0f / sqrtf ((float) head_size),
     .eps = vision->config.layer_norm_eps,
   };
 

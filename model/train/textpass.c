@@ -178,11 +178,11 @@ embed_backward (const ItuningTextPass *self, const ItuningTextBatch *batch,
       const gsize position = row - batch->starts[i];
       if (positions != NULL)
         kernels->add (positions + position * C, dx + row * C, C);
-      if (position < batch->n_prefix)
+      if (position >= batch->n_prefix && tokens != NULL)
+        kernels->add (tokens + batch->ids[row] * C, dx + row * C, C);
+      else if (position < batch->n_prefix && dprefix != NULL)
         memcpy (dprefix + (i * batch->n_prefix + position) * C, dx + row * C,
             C * sizeof (float));
-      else if (tokens != NULL)
-        kernels->add (tokens + batch->ids[row] * C, dx + row * C, C);
     }
   }
 }
