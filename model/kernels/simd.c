@@ -507,6 +507,54 @@ simd_adamw (float *restrict value, float *restrict exp_avg,
   }
 }
 
+#if ITUNING_LANES == 16
+#define PANEL_VECTORS (ITUNING_PANEL_COLUMNS / ITUNING_LANES)
+
+/* alpha a b + beta c of a row's vector. */
+static inline void
+store_product (float *c, Floats product, gsize n, float alpha, float beta)
+{
+  if (n < ITUNING_LANES)
+    store_part (c,
+        beta == 0.0f ? product * alpha
+                     : product * alpha + load_part (c, n) * beta,
+        n);
+  else
+    store (c,
+        beta == 0.0f ? product * alpha : product * alpha + load (c) * beta);
+}
+
+/* The sums stay in 28 of the 32 registers, so the loops over them must be
+ * unrolled. */
+static void
+simd_multiply_panels (float *c, gsize ldc, const float *a, const float *b,
+    gsize m, gsize n, gsize K, float alpha, float beta)
+{
+  Floats sums[ITUNING_PANEL_ROWS][PANEL_VECTORS] = { 0 };
+
+  for (gsize k = 0; k < K; k++) {
+    const Floats left = load (b), right = load (b + ITUNING_LANES);
+#pragma GCC unroll 14
+    for (gsize i = 0; i < ITUNING_PANEL_ROWS; i++) {
+      sums[i][0] += left * a[i];
+      sums[i][1] += right * a[i];
+    }
+    a += ITUNING_PANEL_ROWS;
+    b += ITUNING_PANEL_COLUMNS;
+  }
+#pragma GCC unroll 14
+  for (gsize i = 0; i < ITUNING_PANEL_ROWS; i++) {
+    if (i >= m)
+      break;
+    store_product (c + i * ldc, sums[i][0], MIN (n, ITUNING_LANES), alpha,
+        beta);
+    if (n > ITUNING_LANES)
+      store_product (c + i * ldc + ITUNING_LANES, sums[i][1], n - ITUNING_LANES,
+          alpha, beta);
+  }
+}
+#endif
+
 #define TABLE_NAME_(isa) ituning_kernels_##isa
 #define TABLE_NAME(isa) TABLE_NAME_ (isa)
 #define STRING_(isa) #isa
@@ -530,4 +578,7 @@ const ItuningKernels TABLE_NAME (ITUNING_TABLE) = {
   .activate_backward = { simd_none_backward, simd_quick_gelu_backward,
       simd_gelu_backward, simd_gelu_tanh_backward, simd_relu_backward },
   .adamw = simd_adamw,
+#if ITUNING_LANES == 16
+  .multiply_panels = simd_multiply_panels,
+#endif
 };
