@@ -10,6 +10,7 @@
 
 #define ROWS ITUNING_PANEL_ROWS
 #define COLUMNS ITUNING_PANEL_COLUMNS
+#define SIDE ITUNING_TRANSPOSE_SIDE
 #define K_BLOCK ((gsize) 256)
 #define N_BLOCK ((gsize) 512)
 /* Below this the packing of b costs more than it gains. */
@@ -31,22 +32,33 @@ get_packed (void)
   return packed;
 }
 
-/* panel [K, width] of the n rows or columns of x from its first on: those of
- * x [K, n] when @by_depth, of x [n, K] else; zeros behind them. */
+/* panel [K, width] = x [n, K] transposed, with zeros behind. A square that is
+ * wider than what is left of the panel's row runs over into the next one, which
+ * is written after it, and into SIDE values behind the last. */
 static void
-pack_panel (float *panel, gsize width, const float *x, gsize ldx,
-    gboolean by_depth, gsize n, gsize K)
+pack_transposed (const ItuningKernels *kernels, float *panel, gsize width,
+    const float *x, gsize ldx, gsize n, gsize K)
 {
-  if (n < width)
-    memset (panel, 0, K * width * sizeof (float));
-  if (by_depth) {
-    for (gsize k = 0; k < K; k++)
-      memcpy (panel + k * width, x + k * ldx, n * sizeof (float));
-    return;
+  gsize k = 0;
+
+  for (; k + SIDE <= K; k += SIDE)
+    for (gsize i = 0; i < width; i += SIDE)
+      kernels->transpose (panel + k * width + i, width, x + i * ldx + k, ldx,
+          i < n ? MIN (SIDE, n - i) : 0);
+  for (; k < K; k++)
+    for (gsize i = 0; i < width; i++)
+      panel[k * width + i] = i < n ? x[i * ldx + k] : 0.0f;
+}
+
+/* panel [K, width] = x [K, n], with zeros behind */
+static void
+pack_rows (float *panel, gsize width, const float *x, gsize ldx, gsize n,
+    gsize K)
+{
+  for (gsize k = 0; k < K; k++) {
+    memcpy (panel + k * width, x + k * ldx, n * sizeof (float));
+    memset (panel + k * width + n, 0, (width - n) * sizeof (float));
   }
-  for (gsize i = 0; i < n; i++)
-    for (gsize k = 0; k < K; k++)
-      panel[k * width + i] = x[i * ldx + k];
 }
 
 /* One block of K and N: all rows. */
@@ -55,15 +67,22 @@ multiply_block (const ItuningKernels *kernels, const ItuningProduct *p,
     float *c, const float *a, const float *b, gsize n, gsize K, float beta)
 {
   float *packed = get_packed ();
-  float panel[ROWS * K_BLOCK];
+  float panel[ROWS * K_BLOCK + SIDE];
 
-  for (gsize j = 0; j < n; j += COLUMNS)
-    pack_panel (packed + j * K, COLUMNS, b + (p->b_transposed ? j * p->ldb : j),
-        p->ldb, !p->b_transposed, MIN (COLUMNS, n - j), K);
+  for (gsize j = 0; j < n; j += COLUMNS) {
+    if (p->b_transposed)
+      pack_transposed (kernels, packed + j * K, COLUMNS, b + j * p->ldb, p->ldb,
+          MIN (COLUMNS, n - j), K);
+    else
+      pack_rows (packed + j * K, COLUMNS, b + j, p->ldb, MIN (COLUMNS, n - j),
+          K);
+  }
   for (gsize i = 0; i < p->M; i += ROWS) {
     const gsize m = MIN (ROWS, p->M - i);
-    pack_panel (panel, ROWS, a + (p->a_transposed ? i : i * p->lda), p->lda,
-        p->a_transposed, m, K);
+    if (p->a_transposed)
+      pack_rows (panel, ROWS, a + i, p->lda, m, K);
+    else
+      pack_transposed (kernels, panel, ROWS, a + i * p->lda, p->lda, m, K);
     for (gsize j = 0; j < n; j += COLUMNS)
       kernels->multiply_panels (c + i * p->ldc + j, p->ldc, panel,
           packed + j * K, m, MIN (COLUMNS, n - j), K, p->alpha, beta);

@@ -14,7 +14,7 @@
  * of them is kept in cache and each row multiplied with it by itself. */
 #define FEW_ROWS 8
 #define FEW_ROWS_TILE_BYTES (192u << 10)
-#define MANY_ROWS_TILE 256
+#define MANY_ROWS_TILE 192
 /* Rows of a task, so that narrow layers on many rows split too. */
 #define ROWS_TILE ((gsize) 512)
 /* Tasks that a product is split into, where its shape allows it. */
