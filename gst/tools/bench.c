@@ -4,20 +4,20 @@
  * fixed length, over and over; what came of it beside what the machine can do.
  */
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "gst/tools/benchtrain.h"
 #include "gst/tools/command.h"
 #include "gst/tools/elements.h"
 #include "gst/tools/json.h"
 #include "gst/tools/limits.h"
+#include "gst/tools/measure.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
 
 #define DEFAULT_TOKENS 16
 #define DEFAULT_RUNS 7
+#define DEFAULT_VISUAL_TOKENS 197 /* of ViT-B/16 at 224 pixels */
 #define MAX_RUNS 1000000
 
 /* A measured time. */
@@ -38,20 +38,12 @@ typedef struct
   guint64 peak_bytes;
 } Bench;
 
-static int
-compare_doubles (const void *a, const void *b)
-{
-  const double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
 static Times
 summarise (double *ms, gsize n)
 {
-  qsort (ms, n, sizeof *ms, compare_doubles);
-  return (Times){ .min_ms = ms[0],
-    .median_ms = (ms[(n - 1) / 2] + ms[n / 2]) / 2.0 };
+  const double median_ms = tool_measure_median (ms, n);
+
+  return (Times){ .min_ms = ms[0], .median_ms = median_ms };
 }
 
 /* Multiply-adds x 2 of one image: in each layer the products with the four
@@ -97,32 +89,6 @@ count_step_bytes (const ItuningModelInfo *info)
       ((double) info->language.n_layer * block +
           (double) info->language.vocab_size * C) +
       adapter_parameter * (double) info->adapter.n_layers * module;
-}
-
-/* The most memory that was resident since it was reset; 0 where it is unknown.
- */
-static guint64
-read_peak_memory (void)
-{
-  g_autofree char *status = NULL;
-  const char *line;
-
-  if (!g_file_get_contents ("/proc/self/status", &status, NULL, NULL) ||
-      (line = strstr (status, "VmHWM:")) == NULL)
-    return 0;
-  return g_ascii_strtoull (line + strlen ("VmHWM:"), NULL, 10) * 1024;
-}
-
-/* So that measuring the limits, which takes some, does not count. */
-static void
-reset_peak_memory (void)
-{
-  FILE *file = fopen ("/proc/self/clear_refs", "we");
-
-  if (file == NULL)
-    return;
-  fputs ("5", file);
-  fclose (file);
 }
 
 static gboolean
@@ -172,7 +138,7 @@ measure (Bench *self, GCancellable *cancellable, GError **error)
   self->encode = summarise (ms, self->n_runs);
   self->decode = summarise (ms + self->n_runs, self->n_runs);
   self->caption = summarise (ms + 2 * (gsize) self->n_runs, self->n_runs);
-  self->peak_bytes = read_peak_memory ();
+  self->peak_bytes = tool_measure_peak_memory ();
   return TRUE;
 }
 
@@ -285,44 +251,85 @@ typedef struct
 {
   char *size;
   char *model;
-  gint64 num_beams, n_threads, n_tokens, n_runs;
-  gboolean elements, json;
+  gint64 num_beams, n_threads, n_tokens, n_runs, visual_tokens;
+  gboolean elements, train, json;
 } Arguments;
 
+static const char *
+get_name (const Arguments *given)
+{
+  return given->size != NULL ? given->size
+      : given->model != NULL ? given->model
+                             : "built-in";
+}
+
+static ItuningModel *
+open_model (const Arguments *given, guint n_threads, GError **error)
+{
+  return given->size != NULL
+      ? ituning_model_open_random (given->size, n_threads, 0, error)
+      : ituning_model_open (given->model,
+            &(ItuningModelOptions){ .n_threads = n_threads }, error);
+}
+
+/* What every way of measuring a model is given. */
 static gboolean
-set_up (Bench *self, const Arguments *given, GError **error)
+check_model (const Arguments *given, guint *n_threads, guint *n_runs,
+    GError **error)
 {
   const gboolean have_model = given->model != NULL ||
       ituning_model_is_built_in ();
-  guint n_threads;
 
   if (given->size != NULL ? given->model != NULL : !have_model)
     return tool_options_usage_error (error,
         "give either --size or --model, so that there is something to measure");
-  if (!tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
-          &n_threads, error) ||
+  return tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
+             n_threads, error) &&
+      tool_options_get_count ("--runs", given->n_runs, 1, MAX_RUNS, n_runs,
+          error) &&
+      (given->size == NULL || tool_options_check_size (given->size, error));
+}
+
+static gboolean
+set_up (Bench *self, const Arguments *given, GError **error)
+{
+  guint n_threads;
+
+  if (!check_model (given, &n_threads, &self->n_runs, error) ||
       !tool_options_get_count ("--num-beams", given->num_beams, 1, G_MAXINT,
           &self->options.num_beams, error) ||
       !tool_options_get_count ("--new-tokens", given->n_tokens, 1, G_MAXINT,
-          &self->options.max_new_tokens, error) ||
-      !tool_options_get_count ("--runs", given->n_runs, 1, MAX_RUNS,
-          &self->n_runs, error) ||
-      (given->size != NULL && !tool_options_check_size (given->size, error)))
+          &self->options.max_new_tokens, error))
     return FALSE;
   self->options.min_new_tokens = self->options.max_new_tokens;
-  self->name = given->size != NULL ? given->size
-      : given->model != NULL       ? given->model
-                                   : "built-in";
+  self->name = get_name (given);
   /* Before the model, which needs the memory that this takes for a while. */
   tool_limits_measure (n_threads > 0 ? n_threads : g_get_num_processors (),
       &self->limits);
-  reset_peak_memory ();
-  if (given->size != NULL)
-    self->model = ituning_model_open_random (given->size, n_threads, 0, error);
-  else
-    self->model = ituning_model_open (given->model,
-        &(ItuningModelOptions){ .n_threads = n_threads }, error);
+  tool_measure_reset_peak_memory ();
+  self->model = open_model (given, n_threads, error);
   return self->model != NULL;
+}
+
+static gboolean
+bench_train (const Arguments *given, ToolOutput *output,
+    GCancellable *cancellable, GError **error)
+{
+  ItuningModel *model;
+  guint n_threads, n_runs, num_tokens;
+  gboolean done;
+
+  if (given->elements)
+    return tool_options_usage_error (error, "give --elements or --train");
+  if (!check_model (given, &n_threads, &n_runs, error) ||
+      !tool_options_get_count ("--visual-tokens", given->visual_tokens, 1,
+          1 << 12, &num_tokens, error) ||
+      (model = open_model (given, n_threads, error)) == NULL)
+    return FALSE;
+  done = tool_bench_train (model, get_name (given), num_tokens, n_runs,
+      given->json, output, cancellable, error);
+  ituning_model_unref (model);
+  return done;
 }
 
 /* With --elements the model is only one of those that can be measured. */
@@ -363,7 +370,8 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
 {
   Arguments given = { .num_beams = 1,
     .n_tokens = DEFAULT_TOKENS,
-    .n_runs = DEFAULT_RUNS };
+    .n_runs = DEFAULT_RUNS,
+    .visual_tokens = DEFAULT_VISUAL_TOKENS };
   const GOptionEntry entries[] = {
     { "size", 0, 0, G_OPTION_ARG_STRING, &given.size,
         "Measure random weights: base, medium or large", "SIZE" },
@@ -376,7 +384,11 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
     { "new-tokens", 0, 0, G_OPTION_ARG_INT64, &given.n_tokens,
         "Tokens of a caption (16)", "N" },
     { "runs", 0, 0, G_OPTION_ARG_INT64, &given.n_runs,
-        "Captions to time, after one that is not (7)", "N" },
+        "Captions or steps to time, after one that is not (7)", "N" },
+    { "train", 0, 0, G_OPTION_ARG_NONE, &given.train,
+        "Measure a training step: 4 captions of 64 tokens", NULL },
+    { "visual-tokens", 0, 0, G_OPTION_ARG_INT64, &given.visual_tokens,
+        "With --train: visual tokens of an image (197)", "N" },
     { "elements", 0, 0, G_OPTION_ARG_NONE, &given.elements,
         "Measure what the GStreamer elements cost the video", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &given.json, "Print one JSON object",
@@ -391,8 +403,10 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
   ToolOutput output = { .path = NULL };
   gboolean done = tool_options_parse (context, argv, &arguments, error) &&
       tool_options_check_none (arguments, error) &&
-      (given.elements ? bench_elements : bench_model) (&given, &output,
-          cancellable, error);
+      (given.train ? bench_train
+              : given.elements
+              ? bench_elements
+              : bench_model) (&given, &output, cancellable, error);
 
   g_free (given.size);
   g_free (given.model);

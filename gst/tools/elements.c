@@ -2,11 +2,11 @@
 #include "gst/tools/elements.h"
 
 #include <gst/gst.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "gst/tools/json.h"
+#include "gst/tools/measure.h"
 #include "gst/tools/source.h"
 #include "model/ituning.h"
 
@@ -264,21 +264,6 @@ typedef struct
   double added_us; /* to a frame, likewise */
 } Result;
 
-static int
-compare_doubles (const void *a, const void *b)
-{
-  const double x = *(const double *) a, y = *(const double *) b;
-
-  return (x > y) - (x < y);
-}
-
-static double
-find_median (double *values, gsize n)
-{
-  qsort (values, n, sizeof *values, compare_doubles);
-  return (values[(n - 1) / 2] + values[n / 2]) / 2.0;
-}
-
 static Result
 summarise (const Bench *self, gsize way)
 {
@@ -292,9 +277,9 @@ summarise (const Bench *self, gsize way)
     ratios[turn] = plain / ms;
     added[turn] = (ms - plain) * 1e3;
   }
-  return (Result){ .fps = find_median (fps, n),
-    .ratio = find_median (ratios, n),
-    .added_us = find_median (added, n) };
+  return (Result){ .fps = tool_measure_median (fps, n),
+    .ratio = tool_measure_median (ratios, n),
+    .added_us = tool_measure_median (added, n) };
 }
 
 static void

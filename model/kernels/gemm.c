@@ -4,6 +4,8 @@
 #include <cblas.h>
 #include <string.h>
 
+#include "model/kernels/blocked.h"
+
 /* The only file that calls BLAS. OpenBLAS computes on the calling thread; the
  * split over threads is ours. It depends on the shape alone, never on the
  * number of threads, so that results do not either. */
@@ -12,7 +14,7 @@
  * of them is kept in cache and each row multiplied with it by itself. */
 #define FEW_ROWS 8
 #define FEW_ROWS_TILE_BYTES (192u << 10)
-#define MANY_ROWS_TILE 256
+#define MANY_ROWS_TILE 192
 /* Rows of a task, so that narrow layers on many rows split too. */
 #define ROWS_TILE ((gsize) 512)
 /* Tasks that a product is split into, where its shape allows it. */
@@ -35,6 +37,23 @@ ituning_gemm_init (void)
   }
 }
 
+/* OpenBLAS knows AVX-512 on Intel's processors only; where it takes it, it is
+ * as fast. */
+static gboolean
+prefer_blocked (void)
+{
+  static gsize answer = 0;
+
+  if (g_once_init_enter (&answer)) {
+    const char *core = openblas_get_corename ();
+    const gboolean wide = g_ascii_strcasecmp (core, "SkylakeX") == 0 ||
+        g_ascii_strcasecmp (core, "Cooperlake") == 0 ||
+        g_ascii_strcasecmp (core, "SapphireRapids") == 0;
+    g_once_init_leave (&answer, wide ? 1 : 2);
+  }
+  return answer == 2;
+}
+
 /**
  * ituning_gemm:
  * @c: [M, N] with row stride @ldc: output, must not alias the inputs
@@ -50,6 +69,11 @@ ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
     gboolean a_transposed, const float *b, gsize ldb, gboolean b_transposed,
     gsize M, gsize N, gsize K, float alpha, float beta)
 {
+  const ItuningProduct product = { M, N, K, ldc, lda, ldb, a_transposed,
+    b_transposed, alpha, beta };
+
+  if (prefer_blocked () && ituning_blocked_multiply (c, a, b, &product))
+    return;
   cblas_sgemm (CblasRowMajor, a_transposed ? CblasTrans : CblasNoTrans,
       b_transposed ? CblasTrans : CblasNoTrans, (blasint) M, (blasint) N,
       (blasint) K, alpha, a, (blasint) lda, b, (blasint) ldb, beta, c,

@@ -45,6 +45,11 @@ typedef struct
   float gradient_scale;
 } ItuningAdamW;
 
+/* Of multiply_panels (). */
+#define ITUNING_PANEL_ROWS ((gsize) 14)
+#define ITUNING_PANEL_COLUMNS ((gsize) 32)
+#define ITUNING_TRANSPOSE_SIDE ((gsize) 16)
+
 /**
  * ItuningKernels:
  * @name: the instruction set: "plain", "sse2", "avx2", "avx512", "neon"
@@ -67,6 +72,12 @@ typedef struct
  *   becomes that of its input
  * @activate_backward: @dy, the gradient of the result, becomes that of @x
  * @adamw: see ItuningAdamW
+ * @transpose: y [16, 16] is x [n, 16] transposed, n at most 16, with zeros
+ *   behind its columns; there whenever @multiply_panels is
+ * @multiply_panels: c [m, n] = alpha a b + beta c, of at most
+ *   %ITUNING_PANEL_ROWS rows and %ITUNING_PANEL_COLUMNS columns; @a is [K,
+ *   rows], @b [K, columns], both whole; a @beta of 0 ignores @c; %NULL in
+ *   tables of short vectors
  *
  * Arithmetic on rows of floats, of any length and alignment. Every table gives
  * what "plain" gives but for rounding: sums are taken in another order, exp ()
@@ -96,6 +107,10 @@ typedef struct
       gsize n);
   void (*adamw) (float *value, float *exp_avg, float *exp_avg_sq,
       const float *gradient, const ItuningAdamW *how, gsize n);
+
+  void (*transpose) (float *y, gsize ldy, const float *x, gsize ldx, gsize n);
+  void (*multiply_panels) (float *c, gsize ldc, const float *a, const float *b,
+      gsize m, gsize n, gsize K, float alpha, float beta);
 } ItuningKernels;
 
 const ItuningKernels *ituning_kernels_get (void);

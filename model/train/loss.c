@@ -4,9 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-/* The product with the vocabulary is made for so many rows at a time: all
- * logits of a batch would be far larger than the caches. */
-#define SLICE_VALUES ((gsize) 4 << 20)
+/* The product with the vocabulary is made for so many rows at a time: few enough
+ * that the logits take little memory, many enough that reading the vocabulary
+ * counts little. */
+#define SLICE_VALUES ((gsize) 16 << 20)
 #define MIN_SLICE ((gsize) 16)
 
 typedef struct
