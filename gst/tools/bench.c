@@ -293,7 +293,7 @@ check_model (const Arguments *given, guint *n_threads, guint *n_runs,
 static gboolean
 set_up (Bench *self, const Arguments *given, GError **error)
 {
-  guint n_threads;
+  guint n_threads = 0;
 
   if (!check_model (given, &n_threads, &self->n_runs, error) ||
       !tool_options_get_count ("--num-beams", given->num_beams, 1, G_MAXINT,
@@ -316,7 +316,7 @@ bench_train (const Arguments *given, ToolOutput *output,
     GCancellable *cancellable, GError **error)
 {
   ItuningModel *model;
-  guint n_threads, n_runs, num_tokens;
+  guint n_threads = 0, n_runs = 0, num_tokens = 0;
   gboolean done;
 
   if (given->elements)

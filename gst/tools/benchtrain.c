@@ -36,7 +36,8 @@ static void
 append_batch (GByteArray *file, const Bench *self)
 {
   const ItuningModelInfo *info = ituning_model_get_info (self->model);
-  const gsize n = N_CAPTIONS * self->num_tokens * info->vision.hidden_size;
+  const gsize n = (gsize) N_CAPTIONS * self->num_tokens *
+      info->vision.hidden_size;
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
   const gint32 length = LENGTH;
 

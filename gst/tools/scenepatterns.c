@@ -134,7 +134,7 @@ scene_patterns_render (gsize index, guint8 *rgb, guint width, guint height,
   for (guint row = 0; row < height; row++)
     memcpy (rgb + (gsize) row * width * 3,
         (const guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&video, 0) +
-            row * GST_VIDEO_FRAME_PLANE_STRIDE (&video, 0),
+            (gsize) row * (gsize) GST_VIDEO_FRAME_PLANE_STRIDE (&video, 0),
         (gsize) width * 3);
   gst_video_frame_unmap (&video);
   return TRUE;

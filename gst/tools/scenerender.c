@@ -204,7 +204,7 @@ find_normal (const SceneObject *object, Vector p)
 static float
 find_shadow (const Scene *scene, Vector p, Vector light)
 {
-  const SceneObject *hit;
+  const SceneObject *hit = NULL;
 
   return follow (scene, p, light, 0.05f, 8.0f, &hit) < 0.0f ? 1.0f : 0.35f;
 }
@@ -282,10 +282,10 @@ trace (const Scene *scene, const View *view, float x, float y)
   const float zoom = 0.38f;
   const Vector ray = normalise (
       add (add (view->forward, view->right, zoom * x), view->up, zoom * y));
-  const SceneObject *hit;
+  const SceneObject *hit = NULL;
   const float t = follow (scene, view->eye, ray, 1.0f, FAR, &hit);
 
-  if (t < 0.0f)
+  if (t < 0.0f || hit == NULL)
     return shade_floor (scene, view->eye, ray, view->light);
   return shade_object (scene, hit, add (view->eye, ray, t), ray, view->light);
 }
@@ -311,8 +311,9 @@ scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
     for (guint column = 0; column < width; column++, rgb += 3) {
       Vector sum = { 0 };
       for (guint i = 0; i < N_SAMPLES * N_SAMPLES; i++) {
-        const float dx = ((float) (i % N_SAMPLES) + 0.5f) / N_SAMPLES;
-        const float dy = ((float) (i / N_SAMPLES) + 0.5f) / N_SAMPLES;
+        const guint across = i % N_SAMPLES, down = i / N_SAMPLES;
+        const float dx = ((float) across + 0.5f) / N_SAMPLES;
+        const float dy = ((float) down + 0.5f) / N_SAMPLES;
         sum = add (sum,
             trace (scene, &view,
                 ((float) column + dx - 0.5f * (float) width) / half,

@@ -175,13 +175,13 @@ find_object (const Scene *scene, const SceneClaim *claim)
 static gboolean
 is_left (const SceneObject *a, const SceneObject *b)
 {
-  return a->x + 0.5f < b->x;
+  return a != NULL && b != NULL && a->x + 0.5f < b->x;
 }
 
 static gboolean
 is_before (const SceneObject *a, const SceneObject *b)
 {
-  return a->z + 0.5f < b->z;
+  return a != NULL && b != NULL && a->z + 0.5f < b->z;
 }
 
 /* Whether objects stand as is said of them, in the order in which it is. */
@@ -212,8 +212,9 @@ static void
 judge_objects (const Scene *scene, const SceneClaims *claims,
     gboolean right[N_MEASURES])
 {
-  const SceneObject *objects[SCENE_MAX_OBJECTS];
-  int shapes[2][SCENE_MAX_OBJECTS], colors[2][SCENE_MAX_OBJECTS];
+  const SceneObject *objects[SCENE_MAX_OBJECTS] = { NULL };
+  int shapes[2][SCENE_MAX_OBJECTS] = { 0 };
+  int colors[2][SCENE_MAX_OBJECTS] = { 0 };
 
   right[OBJECTS] = right[SIZES] = right[MATERIALS] = TRUE;
   for (guint i = 0; i < scene->n_objects; i++) {

@@ -122,8 +122,9 @@ show (ToolTrainLog *self, const ItuningTrainReport *report)
 {
   const gint64 now = g_get_monotonic_time ();
   const double seconds = (double) MAX (now - self->started, 1) / 1e6;
-  const double left = seconds / (double) (report->step - self->first) *
-      (double) (self->n_steps - report->step);
+  const gint64 left = (gint64) (seconds /
+      (double) (report->step - self->first) *
+      (double) (self->n_steps - report->step));
   const gint64 pause = self->terminal ? G_USEC_PER_SEC / 5
                                       : PLAIN_SECONDS * G_USEC_PER_SEC;
 
@@ -132,11 +133,10 @@ show (ToolTrainLog *self, const ItuningTrainReport *report)
   self->shown = now;
   fprintf (stderr,
       "%sstep %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      "  loss %.4f  %.0f %s/s  %.0f:%02d left%s",
+      "  loss %.4f  %.0f %s/s  %" G_GINT64_FORMAT ":%02d left%s",
       self->terminal ? "\r" : "", report->step, self->n_steps, report->loss,
-      (double) self->n_units / seconds, self->unit,
-      (double) ((gint64) left / 60), (int) ((gint64) left % 60),
-      self->terminal ? "  " : "\n");
+      (double) self->n_units / seconds, self->unit, left / 60,
+      (int) (left % 60), self->terminal ? "  " : "\n");
 }
 
 /**

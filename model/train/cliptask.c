@@ -46,9 +46,9 @@ count (const ItuningTask *task, const ItuningBatch *batch)
 
 /* The whole captions: a batch leaves their last token, EOS, out of @ids,
  * because it is the last target. */
-static guint32 *
+static void
 restore_texts (const ItuningBatch *batch, ItuningTextBatch *text,
-    gsize **starts)
+    guint32 **ids_out, gsize **starts)
 {
   const gsize B = batch->text.n_sequences;
   guint32 *ids = g_new (guint32, batch->n_targets + B);
@@ -63,7 +63,7 @@ restore_texts (const ItuningBatch *batch, ItuningTextBatch *text,
     ids[(*starts)[i] + n] = batch->targets[batch->starts[i + 1] - 1];
   }
   *text = (ItuningTextBatch){ .n_sequences = B, .starts = *starts, .ids = ids };
-  return ids;
+  *ids_out = ids;
 }
 
 static gboolean
@@ -143,7 +143,7 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
   double dscale, loss;
   const float *embeds;
 
-  ids = restore_texts (batch, &text, &starts);
+  restore_texts (batch, &text, &ids, &starts);
   group_texts (self, &text);
   ituning_vision_pass_forward (self->vision_pass, image,
       batch->pixel_values.values, B);

@@ -55,7 +55,7 @@ read_integers (const ItuningDataset *self, const ItuningTensor *tensor,
 {
   const gboolean wide = tensor->type == ITUNING_TYPE_I64;
   const gsize n = tensor->size / MAX (ituning_type_size (tensor->type), 1);
-  g_autofree guint32 *values = g_new (guint32, MAX (n, 1));
+  g_autofree guint32 *values = g_new0 (guint32, MAX (n, 1));
 
   if (!wide && tensor->type != ITUNING_TYPE_I32) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,

@@ -48,20 +48,20 @@ test_held_out_pairs_are_never_trained (void)
 static void
 test_every_object_can_be_seen (void)
 {
-  const guint size = 48;
+  const gsize size = 48;
   g_autofree guint8 *with = g_malloc (size * size * 3);
   g_autofree guint8 *without = g_malloc (size * size * 3);
 
   for (guint32 seed = 0; seed < 60; seed++) {
     Scene scene, less;
     make (&scene, SCENE_SPLIT_TRAIN, seed);
-    scene_render (&scene, with, size, size);
+    scene_render (&scene, with, (guint) size, (guint) size);
     for (guint i = 0; i < scene.n_objects; i++) {
       guint n_changed = 0;
       less = scene;
       less.objects[i] = scene.objects[--less.n_objects];
-      scene_render (&less, without, size, size);
-      for (guint k = 0; k < size * size; k++)
+      scene_render (&less, without, (guint) size, (guint) size);
+      for (gsize k = 0; k < size * size; k++)
         n_changed += memcmp (with + 3 * k, without + 3 * k, 3) != 0;
       g_assert_cmpuint (n_changed, >, 12);
     }

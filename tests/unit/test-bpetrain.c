@@ -95,6 +95,7 @@ test_vocabulary_is_gpt2s (void)
   g_autofree char *path = g_build_filename (dir, "vocab.json", NULL);
   g_autofree char *json = NULL;
 
+  g_assert_cmpstr (merges, ==, "#version: 0.2\nh u\n");
   g_assert_true (g_file_get_contents (path, &json, NULL, NULL));
   g_assert_true (g_str_has_prefix (json, "{\"!\":0,\"\\\"\":1,\"#\":2,"));
   g_assert_nonnull (strstr (json, "\"~\":93,\"\302\241\":94,"));
@@ -256,6 +257,7 @@ test_round_trip (void)
   g_autoptr (GRand) rand = g_rand_new_with_seed (9);
 
   g_assert_no_error (error);
+  g_assert_true (g_str_has_prefix (merges, "#version: 0.2\n"));
   g_assert_cmpuint (ituning_tokenizer_get_size (tokenizer), ==, 300);
   for (int run = 0; run < 200; run++) {
     g_autoptr (GString) text = g_string_new (run < 3 ? texts[run] : NULL);

@@ -105,11 +105,11 @@ check_all (Fixture *fixture, Loss loss, gpointer network)
 
 /* --- texts -------------------------------------------------------------- */
 
-#define WIDTH 16
-#define N_TOKENS 29
-#define N_VISUAL 5
-#define VISUAL_WIDTH 12
-#define N_PREFIX 2
+#define WIDTH ((gsize) 16)
+#define N_TOKENS ((gsize) 29)
+#define N_VISUAL ((gsize) 5)
+#define VISUAL_WIDTH ((gsize) 12)
+#define N_PREFIX ((gsize) 2)
 
 typedef struct
 {
@@ -185,8 +185,9 @@ fill_batch (Fixture *fixture, ItuningTextBatch *batch, guint32 *ids,
   const gsize M = starts[3];
 
   for (gsize i = 0; i < M; i++) {
-    ids[i] = (guint32) g_rand_int_range (fixture->rand, 0, N_TOKENS);
-    targets[i] = (guint32) g_rand_int_range (fixture->rand, 0, N_TOKENS);
+    ids[i] = (guint32) g_rand_int_range (fixture->rand, 0, (gint32) N_TOKENS);
+    targets[i] = (guint32) g_rand_int_range (fixture->rand, 0,
+        (gint32) N_TOKENS);
   }
   targets[5] = ITUNING_NO_TARGET;
   fill_random (fixture->rand, visual_tokens, 3 * N_VISUAL * VISUAL_WIDTH);
@@ -290,9 +291,9 @@ test_prefix (Fixture *fixture, gconstpointer data)
 
 /* --- images ------------------------------------------------------------- */
 
-#define IMAGE 8
-#define EMBED_WIDTH 6
-#define N_IMAGES 3
+#define IMAGE ((gsize) 8)
+#define EMBED_WIDTH ((gsize) 6)
+#define N_IMAGES ((gsize) 3)
 
 typedef struct
 {
@@ -348,7 +349,7 @@ test_vision (Fixture *fixture, gconstpointer data)
 
 /* --- the contrast of both ----------------------------------------------- */
 
-#define N_PAIRS 5
+#define N_PAIRS ((gsize) 5)
 
 typedef struct
 {
