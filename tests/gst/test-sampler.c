@@ -556,6 +556,30 @@ test_odd_times_are_borne (Fixture *fixture, gconstpointer data)
       GST_ITUNING_REASON_FIRST);
 }
 
+/* Every third frame's time is 90 ms behind; then all jump back by 5 s. */
+static void
+test_times_slip_or_jump_back (Fixture *fixture, gconstpointer data)
+{
+  GstClockTime last = 0;
+  guint n_keyframes = 0;
+
+  begin_two (fixture, GST_SECOND, 2 * GST_SECOND);
+  for (guint k = 0; k < 10 * PAINTER_FPS; k++) {
+    const GstClockTime pts = 7 * GST_SECOND + k * GST_SECOND / PAINTER_FPS -
+        (k % 3 == 2 ? 90 * GST_MSECOND : 0);
+    const GstItuningReason reason = push_at (fixture, cut_every (fixture, 10),
+        pts, 0);
+    if (reason == GST_ITUNING_REASON_NONE)
+      continue;
+    if (n_keyframes++ > 0)
+      g_assert_cmpuint (pts - last, >=, GST_SECOND);
+    last = pts;
+  }
+  g_assert_cmpuint (n_keyframes, >=, 5);
+  g_assert_cmpint (push_at (fixture, &even_shot, 12 * GST_SECOND, 0), ==,
+      GST_ITUNING_REASON_FIRST);
+}
+
 static void
 test_gap_in_the_stream_is_borne (Fixture *fixture, gconstpointer data)
 {
@@ -754,6 +778,7 @@ main (int argc, char **argv)
   ADD ("early-cut-and-back-is-nothing", test_early_cut_and_back_is_nothing);
   ADD ("any-frame-rate-will-do", test_any_frame_rate_will_do);
   ADD ("odd-times-are-borne", test_odd_times_are_borne);
+  ADD ("times-slip-or-jump-back", test_times_slip_or_jump_back);
   ADD ("gap-in-the-stream-is-borne", test_gap_in_the_stream_is_borne);
   ADD ("codec-takes-what-is-no-delta", test_codec_takes_what_is_no_delta);
   ADD ("interval-ignores-scenes", test_interval_ignores_scenes);
