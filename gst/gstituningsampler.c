@@ -17,7 +17,7 @@
  * when they are shifted by up to 3 cells sideways and 2 up or down: 0 for the
  * same scene in whatever light, about 1 for two that have nothing in common.
  * Where one of them has no structure, what counts is how far apart the means of
- * luma and chroma are.
+ * luma and chroma are, less what they went on changing by as in a fade.
  *
  * A scene begins where a frame's distance to the one before is larger than
  * #GstItuningSampler:scene-threshold and stands out from the distances of the

@@ -288,7 +288,7 @@ test_hard_cuts_are_found_in_hard_material (Fixture *fixture, gconstpointer data)
 }
 
 /* The same in films of other kinds of frames, taken together. Seen:
- * precision 0.984, recall 0.986. */
+ * precision 0.983, recall 0.986. */
 static void
 test_hard_cuts_are_found_in_any_format (Fixture *fixture, gconstpointer data)
 {
@@ -302,7 +302,7 @@ test_hard_cuts_are_found_in_any_format (Fixture *fixture, gconstpointer data)
     { GST_VIDEO_FORMAT_NV12, 160, 90, 80 },
     { GST_VIDEO_FORMAT_I420_10LE, 160, 90, 80 },
     { GST_VIDEO_FORMAT_P010_10LE, 320, 180, 60 },
-    { GST_VIDEO_FORMAT_I420, 1920, 1080, 12 },
+    { GST_VIDEO_FORMAT_I420, 1920, 1080, 4 },
   };
   Score score = { 0 };
 
