@@ -17,7 +17,7 @@
  * when they are shifted by up to 3 cells sideways and 2 up or down: 0 for the
  * same scene in whatever light, about 1 for two that have nothing in common.
  * Where one of them has no structure, what counts is how far apart the means of
- * luma and chroma are.
+ * luma and chroma are, less what they went on changing by as in a fade.
  *
  * A scene begins where a frame's distance to the one before is larger than
  * #GstItuningSampler:scene-threshold and stands out from the distances of the
@@ -29,6 +29,10 @@
  * A scene that begins within #GstItuningSampler:min-interval has its keyframe
  * when that is over, if what is shown then is still unlike the last keyframe.
  */
+
+/* A time that goes back by no more than this, or than min-interval if that is
+ * shorter, is a slip of the clock; one that goes back farther is a jump. */
+#define MAX_SLIP GST_SECOND
 
 struct _GstItuningSampler
 {
@@ -166,6 +170,13 @@ choose (GstItuningSampler *self, GstVideoFrame *frame, GstClockTime pts,
   }
 }
 
+static gboolean
+slips_back (const GstItuningSampler *self, GstClockTime pts)
+{
+  return GST_CLOCK_TIME_IS_VALID (self->last) && pts < self->last &&
+      self->last - pts <= MIN (self->min_interval, MAX_SLIP);
+}
+
 /**
  * gst_ituning_sampler_push:
  * @sampler: a sampler
@@ -173,14 +184,15 @@ choose (GstItuningSampler *self, GstVideoFrame *frame, GstClockTime pts,
  * @pts: its time, or %GST_CLOCK_TIME_NONE
  * @flags: flags of its buffer
  *
- * Looks at the next frame. A time that goes back begins anew. A frame without a
- * time is looked at as if it came together with the one before, and is no
- * keyframe itself; with %GST_BUFFER_FLAG_GAP it is not looked at. After
- * %GST_BUFFER_FLAG_DISCONT frames are compared with the last keyframe, not with
- * those before the gap. With %GST_ITUNING_KEYFRAMES_CODEC a frame with
- * %GST_BUFFER_FLAG_DELTA_UNIT is no keyframe; decoders do not set it on raw
- * frames, so whoever chooses this either has only keyframes decoded or has the
- * others marked.
+ * Looks at the next frame. A time that jumps back begins anew. A frame without
+ * a time, or whose time slips back by at most a second and at most
+ * #GstItuningSampler:min-interval, is looked at as if it came together with the
+ * one before, and is no keyframe itself; with %GST_BUFFER_FLAG_GAP it is not
+ * looked at. After %GST_BUFFER_FLAG_DISCONT frames are compared with the last
+ * keyframe, not with those before the gap. With %GST_ITUNING_KEYFRAMES_CODEC a
+ * frame with %GST_BUFFER_FLAG_DELTA_UNIT is no keyframe; decoders do not set it
+ * on raw frames, so whoever chooses this either has only keyframes decoded or
+ * has the others marked.
  *
  * Returns: why it is a keyframe, or %GST_ITUNING_REASON_NONE
  */
@@ -188,12 +200,13 @@ GstItuningReason
 gst_ituning_sampler_push (GstItuningSampler *sampler, GstVideoFrame *frame,
     GstClockTime pts, GstBufferFlags flags)
 {
-  const gboolean timed = GST_CLOCK_TIME_IS_VALID (pts);
   GstItuningReason reason;
+  gboolean timed;
 
   g_return_val_if_fail (GST_IS_ITUNING_SAMPLER (sampler),
       GST_ITUNING_REASON_NONE);
   g_return_val_if_fail (frame != NULL, GST_ITUNING_REASON_NONE);
+  timed = GST_CLOCK_TIME_IS_VALID (pts) && !slips_back (sampler, pts);
   if (!timed)
     pts = sampler->last;
   if (!GST_CLOCK_TIME_IS_VALID (pts) || (flags & GST_BUFFER_FLAG_GAP) != 0)

@@ -22,13 +22,36 @@ differ (const GstItuningScenes *self, const GstItuningThumbnail *a,
   return gst_ituning_thumbnail_distance (a, b) > self->threshold;
 }
 
+static float
+approach (float from, float to, float step)
+{
+  return CLAMP (to, from - ABS (step), from + ABS (step));
+}
+
+/* The distance to the frame before, or to what it would have become if its
+ * colour had gone on changing as fast as it did: a fade is no new scene. */
+static float
+get_step (const GstItuningScenes *self, const GstItuningThumbnail *thumbnail)
+{
+  const float distance = gst_ituning_thumbnail_distance (&self->previous,
+      thumbnail);
+  GstItuningThumbnail faded = self->previous;
+
+  if (distance <= self->threshold)
+    return distance;
+  faded.luma = approach (faded.luma, thumbnail->luma, self->fade[0]);
+  for (gsize c = 0; c < 2; c++)
+    faded.chroma[c] = approach (faded.chroma[c], thumbnail->chroma[c],
+        self->fade[c + 1]);
+  return MIN (distance, gst_ituning_thumbnail_distance (&faded, thumbnail));
+}
+
 /* Whether a frame stands out from the one before more than motion explains. */
 static gboolean
 stands_out (GstItuningScenes *self, const GstItuningThumbnail *thumbnail,
     GstClockTime pts)
 {
-  const float distance = gst_ituning_thumbnail_distance (&self->previous,
-      thumbnail);
+  const float distance = get_step (self, thumbnail);
   const float expected = MIN (MOTION_FACTOR * self->motion, MOTION_LIMIT);
   const GstClockTime step = pts - self->last;
 
@@ -104,6 +127,9 @@ gst_ituning_scenes_push (GstItuningScenes *self,
     self->blank = pts;
     self->before_blank = self->previous;
   }
+  self->fade[0] = thumbnail->luma - self->previous.luma;
+  for (gsize c = 0; c < 2; c++)
+    self->fade[c + 1] = thumbnail->chroma[c] - self->previous.chroma[c];
   self->previous = *thumbnail;
   self->last = pts;
   return begins;
@@ -146,6 +172,7 @@ gst_ituning_scenes_skip (GstItuningScenes *self)
   self->previous = self->anchor = self->key;
   self->blank = self->last = GST_CLOCK_TIME_NONE;
   self->motion = 0.0f;
+  memset (self->fade, 0, sizeof (self->fade));
 }
 
 /**

@@ -10,6 +10,7 @@ typedef struct
 
   GstClockTime last; /* time of the last frame, or NONE */
   float motion; /* how far frames are from each other, of late */
+  float fade[3]; /* the last change of luma and chroma */
   GstClockTime rest; /* since when the picture is like the anchor's */
   GstClockTime blank; /* since when it is very light or black, or NONE */
   GstItuningThumbnail key, previous, before_blank, anchor;

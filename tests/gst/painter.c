@@ -2,7 +2,6 @@
 #include "tests/gst/painter.h"
 
 #include <math.h>
-#include <string.h>
 
 /* A scene is painted once, as wide and high as two views, and seen through a
  * view that moves: soft blobs, or clouds of several sizes with boxes on them. */
@@ -156,45 +155,84 @@ mirror (double at, int size)
 }
 
 static gboolean
-is_in_object (const Shot *shot, int x, int y)
+is_in_object (const Shot *shot, double x, double y)
 {
-  const double dx = (double) x / PAINTER_WIDTH - shot->object_x;
-  const double dy = (double) y / PAINTER_HEIGHT - shot->object_y;
+  const double dx = x - shot->object_x, dy = y - shot->object_y;
 
   return dx * dx + dy * dy < shot->object_size * shot->object_size;
 }
 
-/* Paints the luma of a frame of 8 bits; other planes become grey. */
+/* Writes a sample, of 8 bits with a fraction, of a component's depth. */
+static void
+write_sample (guint8 *line, int x, float value, guint depth, guint shift)
+{
+  const float full = CLAMP (value, 0.0f, 255.0f);
+
+  if (depth == 8)
+    line[x] = (guint8) full;
+  else
+    ((guint16 *) (gpointer) line)[x] =
+        (guint16) ((guint) (full * (float) (1U << (depth - 8))) << shift);
+}
+
+/* Colours are left out: U and V are in the middle. */
+static void
+paint_chroma (GstVideoFrame *frame, guint plane, guint depth, guint shift)
+{
+  const gint stride = GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane);
+  const gint n_samples = depth == 8 ? stride : stride / 2;
+
+  for (gint y = 0; y < GST_VIDEO_FRAME_COMP_HEIGHT (frame, plane); y++)
+    for (gint x = 0; x < n_samples; x++)
+      write_sample ((guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, plane) +
+              (gssize) y * stride,
+          x, 128.0f, depth, shift);
+}
+
+static void
+paint_line (Painter *self, const Shot *shot, GstVideoFrame *frame, int y,
+    const int *columns)
+{
+  const GstVideoFormatInfo *info = frame->info.finfo;
+  const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (info, 0);
+  const guint shift = GST_VIDEO_FORMAT_INFO_SHIFT (info, 0);
+  const int width = GST_VIDEO_FRAME_WIDTH (frame);
+  const double at = (double) y / GST_VIDEO_FRAME_HEIGHT (frame);
+  const double place = VIEW_HEIGHT * (1 + shot->y + (at - 0.5) / shot->zoom);
+  const float *row = self->scene + (gsize) (mirror (place, HEIGHT) * WIDTH);
+  const float *noise = self->noise +
+      g_rand_int_range (self->rand, 0, N_NOISE - width);
+  guint8 *line = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, 0) +
+      (gssize) y * GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
+
+  for (int x = 0; x < width; x++) {
+    float value = CLAMP (row[columns[x]], 0.0f, 255.0f);
+    if (shot->object_size > 0 && is_in_object (shot, (double) x / width, at))
+      value = (float) (40 + (x + y) % 7 * 10);
+    write_sample (line, x,
+        value * (float) shot->gain + (float) shot->light +
+            noise[x] * (float) shot->noise,
+        depth, shift);
+  }
+}
+
+/* Paints a frame of any size whose first plane is luma, of 8 bits or of 16 in
+ * this machine's order. */
 void
 painter_paint (Painter *self, const Shot *shot, GstVideoFrame *frame)
 {
-  const double step = 1 / shot->zoom;
-  const double left = VIEW_WIDTH * (1 + shot->x - step / 2);
-  const double top = VIEW_HEIGHT * (1 + shot->y - step / 2);
-  int columns[PAINTER_WIDTH];
+  const GstVideoFormatInfo *info = frame->info.finfo;
+  const int width = GST_VIDEO_FRAME_WIDTH (frame);
+  const double left = VIEW_WIDTH * (1 + shot->x - 0.5 / shot->zoom);
+  g_autofree int *columns = g_new0 (int, (gsize) width);
 
-  for (int x = 0; x < PAINTER_WIDTH; x++)
-    columns[x] = mirror (left + step * x * VIEW_WIDTH / PAINTER_WIDTH, WIDTH);
-  for (int y = 0; y < PAINTER_HEIGHT; y++) {
-    const double place = top + step * y * VIEW_HEIGHT / PAINTER_HEIGHT;
-    const float *row = self->scene + (gsize) (mirror (place, HEIGHT) * WIDTH);
-    const float *noise = self->noise +
-        g_rand_int_range (self->rand, 0, N_NOISE - PAINTER_WIDTH);
-    guint8 *luma = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (frame, 0) +
-        (gssize) y * GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
-    for (int x = 0; x < PAINTER_WIDTH; x++) {
-      float value = CLAMP (row[columns[x]], 0.0f, 255.0f);
-      if (shot->object_size > 0 && is_in_object (shot, x, y))
-        value = (float) (40 + (x + y) % 7 * 10);
-      value = value * (float) shot->gain + (float) shot->light +
-          noise[x] * (float) shot->noise;
-      luma[x] = (guint8) CLAMP (value, 0.0f, 255.0f);
-    }
-  }
+  for (int x = 0; x < width; x++)
+    columns[x] = mirror (left + VIEW_WIDTH / shot->zoom * x / width, WIDTH);
+  for (int y = 0; y < GST_VIDEO_FRAME_HEIGHT (frame); y++)
+    paint_line (self, shot, frame, y, columns);
   for (guint plane = 1; plane < GST_VIDEO_FRAME_N_PLANES (frame); plane++)
-    memset (GST_VIDEO_FRAME_PLANE_DATA (frame, plane), 128,
-        (gsize) (GST_VIDEO_FRAME_PLANE_STRIDE (frame, plane) *
-            GST_VIDEO_FRAME_COMP_HEIGHT (frame, plane)));
+    paint_chroma (frame, plane, GST_VIDEO_FORMAT_INFO_DEPTH (info, plane),
+        GST_VIDEO_FORMAT_INFO_SHIFT (info, plane));
 }
 
 /* Moves the view, as from one frame to the next, and the object, if any. */

@@ -3,7 +3,8 @@
 
 #include <gst/video/video.h>
 
-/* Paints frames of film whose cuts are known. */
+/* Paints frames of film whose cuts are known. What they show does not depend on
+ * their size or format; the size here will do for most tests. */
 
 #define PAINTER_WIDTH 160
 #define PAINTER_HEIGHT 90
