@@ -198,6 +198,10 @@ open_run (Run *self, GError **error)
   if (options->resume && g_file_test (self->checkpoint, G_FILE_TEST_EXISTS) &&
       !ituning_trainer_resume (self->trainer, self->checkpoint, error))
     return FALSE;
+  /* From now on the folder can be opened, also as part of a bundle, however
+   * soon the run is broken off. */
+  if (!ituning_trainer_save (self->trainer, options->output, error))
+    return FALSE;
   self->log = tool_train_log_open (log,
       ituning_trainer_get_step (self->trainer), options->train.steps,
       ituning_trainer_get_unit (self->trainer), error);
