@@ -72,40 +72,47 @@ copy_picture (GstSample *sample)
   return picture;
 }
 
+/* An error of the pipeline; NULL when there is none. */
+static GstMessage *
+find_error (GstElement *pipeline)
+{
+  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
+
+  return gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+}
+
+/* Pictures up to the end of the video, or to what @failure gets. */
 static GPtrArray *
-collect_pictures (GstElement *pipeline)
+collect_pictures (GstElement *pipeline, GstMessage **failure)
 {
   g_autoptr (GstElement) sink = gst_bin_get_by_name (GST_BIN (pipeline),
       "sink");
   GPtrArray *pictures = g_ptr_array_new_with_free_func (g_object_unref);
   guint64 last_id = G_MAXUINT64;
-  GstSample *sample;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   while (pictures->len < MAX_PICTURES &&
-      (sample = gst_app_sink_pull_sample (GST_APP_SINK (sink))) != NULL) {
-    if (is_new (gst_sample_get_buffer (sample), &last_id))
+      !gst_app_sink_is_eos (GST_APP_SINK (sink)) &&
+      (*failure = find_error (pipeline)) == NULL) {
+    GstSample *sample = gst_app_sink_try_pull_sample (GST_APP_SINK (sink),
+        100 * GST_MSECOND);
+    if (sample != NULL && is_new (gst_sample_get_buffer (sample), &last_id))
       g_ptr_array_add (pictures, copy_picture (sample));
-    gst_sample_unref (sample);
+    if (sample != NULL)
+      gst_sample_unref (sample);
   }
   gst_element_set_state (pipeline, GST_STATE_NULL);
   return pictures;
 }
 
-static gboolean
-report_error (GstElement *pipeline)
+static void
+report_error (GstMessage *message)
 {
-  g_autoptr (GstBus) bus = gst_element_get_bus (pipeline);
-  g_autoptr (GstMessage) message = gst_bus_pop_filtered (bus,
-      GST_MESSAGE_ERROR);
   g_autoptr (GError) error = NULL;
   g_autofree char *detail = NULL;
 
-  if (message == NULL)
-    return FALSE;
   gst_message_parse_error (message, &error, &detail);
   g_printerr ("contact-sheet: %s %s\n", error->message, detail);
-  return TRUE;
 }
 
 static gboolean
@@ -129,6 +136,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   g_autoptr (GstElement) pipeline = NULL;
   g_autoptr (GPtrArray) pictures = NULL;
+  g_autoptr (GstMessage) failure = NULL;
 
   gst_init (&argc, &argv);
   if (argc != 3 && argc != 4) {
@@ -140,9 +148,11 @@ main (int argc, char **argv)
     g_printerr ("contact-sheet: %s\n", error->message);
     return 1;
   }
-  pictures = collect_pictures (pipeline);
-  if (report_error (pipeline))
+  pictures = collect_pictures (pipeline, &failure);
+  if (failure != NULL) {
+    report_error (failure);
     return 1;
+  }
   if (pictures->len == 0) {
     g_printerr ("contact-sheet: %s: no caption\n", argv[1]);
     return 1;

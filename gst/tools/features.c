@@ -155,6 +155,22 @@ write_with (const ToolFeatures *what, ItuningSession *session,
   return pairs != NULL && write_all (&self, cancellable, error);
 }
 
+/* The captions' file by what is in it, the rest by its name. */
+static char *
+describe_source (const ToolFeatures *what)
+{
+  g_autofree char *text = NULL, *digest = NULL;
+  gsize size;
+
+  if (!g_file_get_contents (what->captions, &text, &size, NULL))
+    return g_strdup (""); /* opening it says why */
+  digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (guchar *) text,
+      size);
+  return g_strdup_printf ("captions %s, images of %s, split %s", digest,
+      what->images != NULL ? what->images : ".",
+      what->split != NULL ? what->split : "all");
+}
+
 /**
  * tool_features_write:
  * @features: of what, and where to; what a run that was broken off has left
@@ -170,9 +186,10 @@ tool_features_write (const ToolFeatures *features, ItuningModel *model,
     GCancellable *cancellable, GError **error)
 {
   g_autoptr (ItuningSession) session = ituning_session_new (model);
+  g_autofree char *source = describe_source (features);
   g_autoptr (ItuningFeatureWriter) writer =
       ituning_feature_writer_open (features->output, model,
-          features->max_length, error);
+          features->max_length, source, error);
 
   return writer != NULL &&
       write_with (features, session, writer, cancellable, error);
@@ -184,12 +201,13 @@ write_pixel_file (const ToolFeatures *what, const Arguments *given,
 {
   g_autoptr (ItuningTokenizer) tokenizer =
       ituning_tokenizer_open (given->tokenizer, error);
+  g_autofree char *source = describe_source (what);
   g_autoptr (ItuningFeatureWriter) writer = NULL;
 
   if (tokenizer == NULL)
     return FALSE;
   writer = ituning_feature_writer_open_pixels (what->output, tokenizer,
-      (gsize) given->pixels, what->max_length, error);
+      (gsize) given->pixels, what->max_length, source, error);
   return writer != NULL && write_with (what, NULL, writer, cancellable, error);
 }
 

@@ -64,26 +64,39 @@ note_caption (ItuningFeatureWriter *self, const guint32 *ids, gsize n)
   g_array_append_val (self->image, image);
 }
 
-/* A line of PATH.images: captions parted by ";", ids by spaces. */
-static void
-take_line (ItuningFeatureWriter *self, const char *line)
+/* Reads a caption's ids, parted by spaces. */
+static gboolean
+read_ids (const char *text, GArray *ids)
+{
+  g_array_set_size (ids, 0);
+  while (g_ascii_isdigit (*text)) {
+    char *end;
+    const guint32 id = (guint32) g_ascii_strtoull (text, &end, 10);
+    g_array_append_val (ids, id);
+    text = end + strspn (end, " ");
+  }
+  return *text == '\0' && ids->len > 0;
+}
+
+/* A line of PATH.images: captions parted by ";". */
+static gboolean
+take_line (ItuningFeatureWriter *self, const char *line, GError **error)
 {
   g_auto (GStrv) captions = g_strsplit (line, ";", -1);
   g_autoptr (GArray) ids = g_array_new (FALSE, FALSE, sizeof (guint32));
 
   for (gsize i = 0; captions[i] != NULL; i++) {
-    char *end = captions[i];
-    g_array_set_size (ids, 0);
-    while (*end != '\0') {
-      const guint32 id = (guint32) g_ascii_strtoull (end, &end, 10);
-      g_array_append_val (ids, id);
-      end += strspn (end, " ");
+    if (!read_ids (captions[i], ids)) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
+          "%s: line %zu is broken; delete the file to begin anew", self->list,
+          self->n_done + 2);
+      return FALSE;
     }
-    if (ids->len > 0)
-      note_caption (self, (const guint32 *) ids->data, ids->len);
+    note_caption (self, (const guint32 *) ids->data, ids->len);
   }
   self->n_images += line[0] != '\0';
   self->n_done++;
+  return TRUE;
 }
 
 /* What a run that broke off left, as far as both files have it. */
@@ -95,8 +108,9 @@ read_progress (ItuningFeatureWriter *self, GError **error)
   g_auto (GStrv) lines = NULL;
   goffset size;
 
-  if (!g_file_get_contents (self->list, &text, NULL, NULL))
-    return TRUE;
+  if (!g_file_get_contents (self->list, &text, NULL, NULL) ||
+      g_str_has_prefix (self->head, text))
+    return TRUE; /* broken off before the first image */
   if (!g_str_has_prefix (text, self->head)) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: is of a run with another model or other options; delete it to "
@@ -111,30 +125,37 @@ read_progress (ItuningFeatureWriter *self, GError **error)
   for (gsize i = 0; lines[i] != NULL && lines[i + 1] != NULL; i++) {
     if (lines[i][0] != '\0' && (goffset) (self->n_images + 1) * row > size)
       break;
-    take_line (self, lines[i]);
+    if (!take_line (self, lines[i], error))
+      return FALSE;
   }
   return TRUE;
 }
 
-/* Writes PATH.images again, with what was taken. */
+/* Leaves in PATH.images what was taken, all or nothing of it, and goes on behind
+ * it. */
 static gboolean
 restart_list (ItuningFeatureWriter *self, GError **error)
 {
+  g_autoptr (GString) kept = g_string_new (self->head);
+  g_autoptr (GError) reason = NULL;
   g_autofree char *old = NULL;
   const char *line;
 
   g_file_get_contents (self->list, &old, NULL, NULL);
-  self->images = fopen (self->list, "we");
-  if (self->images == NULL || fputs (self->head, self->images) < 0)
-    return fail (self->list, error);
-  line = old != NULL ? old + strlen (self->head) : "";
+  line = self->n_done > 0 ? old + strlen (self->head) : "";
   for (gsize i = 0; i < self->n_done; i++) {
     const gsize length = strcspn (line, "\n") + 1;
-    if (fwrite (line, 1, length, self->images) != length)
-      return fail (self->list, error);
+    g_string_append_len (kept, line, (gssize) length);
     line += length;
   }
-  return fflush (self->images) == 0 || fail (self->list, error);
+  if (!g_file_set_contents (self->list, kept->str, (gssize) kept->len,
+          &reason)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s",
+        self->list, reason->message);
+    return FALSE;
+  }
+  self->images = fopen (self->list, "ae");
+  return self->images != NULL || fail (self->list, error);
 }
 
 static gboolean
@@ -164,6 +185,24 @@ open_files (ItuningFeatureWriter *self, GError **error)
   return TRUE;
 }
 
+/* Tells one vision tower from another of its shape, one that was trained on for
+ * instance. */
+static char *
+digest_weights (const ItuningVision *vision)
+{
+  const gsize D = vision->config.hidden_size;
+  const gsize n_layers = vision->config.num_hidden_layers;
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+
+  g_checksum_update (checksum, (const guchar *) vision->class_embedding,
+      (gssize) (D * sizeof (float)));
+  if (n_layers > 0)
+    g_checksum_update (checksum,
+        (const guchar *) vision->layers[n_layers - 1].out.weight,
+        (gssize) (D * D * sizeof (float)));
+  return g_strdup (g_checksum_get_string (checksum));
+}
+
 static ItuningFeatureWriter *
 writer_new (const char *path, const ItuningTokenizer *tokenizer,
     gsize max_length)
@@ -186,6 +225,7 @@ writer_new (const char *path, const ItuningTokenizer *tokenizer,
  * @path: the file to write
  * @model: whose visual tokens are written; with a tokenizer
  * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
+ * @source: one line that tells these images and captions from others
  *
  * Goes on with what a run for the same model that broke off has left beside
  * @path.
@@ -195,9 +235,10 @@ writer_new (const char *path, const ItuningTokenizer *tokenizer,
  */
 ItuningFeatureWriter *
 ituning_feature_writer_open (const char *path, ItuningModel *model,
-    gsize max_length, GError **error)
+    gsize max_length, const char *source, GError **error)
 {
   g_autoptr (ItuningFeatureWriter) self = NULL;
+  g_autofree char *weights = NULL;
   const ItuningModelInfo *info;
   gsize S, D;
 
@@ -222,11 +263,10 @@ ituning_feature_writer_open (const char *path, ItuningModel *model,
   self->shape = g_strdup_printf ("%zu,%zu", S, D);
   self->row_size = S * D * sizeof (guint16);
   self->row = g_malloc (self->row_size);
-  self->head = g_strdup_printf ("visual tokens %s, vocabulary %zu, at most "
-                                "%zu tokens, %" G_GUINT64_FORMAT
-                                " parameters\n",
-      self->shape, info->language.vocab_size, max_length,
-      info->vision.part.n_parameters);
+  weights = digest_weights (model->backbone->vision);
+  self->head = g_strdup_printf ("visual tokens %s of %s, vocabulary %zu, at "
+                                "most %zu tokens, %s\n",
+      self->shape, weights, info->language.vocab_size, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
@@ -236,6 +276,7 @@ ituning_feature_writer_open (const char *path, ItuningModel *model,
  * @tokenizer: of the captions; its last token is BOS and EOS
  * @image_size: sides of the pictures that are written, prepared as CLIP does
  * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
+ * @source: one line that tells these images and captions from others
  *
  * For training a vision tower: see ituning_feature_writer_open ().
  *
@@ -245,7 +286,7 @@ ituning_feature_writer_open (const char *path, ItuningModel *model,
 ItuningFeatureWriter *
 ituning_feature_writer_open_pixels (const char *path,
     const ItuningTokenizer *tokenizer, gsize image_size, gsize max_length,
-    GError **error)
+    const char *source, GError **error)
 {
   g_autoptr (ItuningFeatureWriter) self = NULL;
 
@@ -261,8 +302,8 @@ ituning_feature_writer_open_pixels (const char *path,
   self->pixel_values = g_new (float, self->row_size);
   self->preprocessor = ituning_preprocessor_new_default (image_size);
   self->head =
-      g_strdup_printf ("pixels %s, vocabulary %u, at most %zu tokens\n",
-          self->shape, self->eos + 1, max_length);
+      g_strdup_printf ("pixels %s, vocabulary %u, at most %zu tokens, %s\n",
+          self->shape, self->eos + 1, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }
 

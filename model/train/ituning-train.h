@@ -42,11 +42,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningPairs, ituning_pairs_free)
 typedef struct _ItuningFeatureWriter ItuningFeatureWriter;
 
 ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open (const char *path,
-    ItuningModel *model, gsize max_length, GError **error);
+    ItuningModel *model, gsize max_length, const char *source, GError **error);
 ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open_pixels (const char
                                                                           *path,
     const ItuningTokenizer *tokenizer, gsize image_size, gsize max_length,
-    GError **error);
+    const char *source, GError **error);
 ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
 ITUNING_API gsize ituning_feature_writer_get_n_done (
     const ItuningFeatureWriter *writer);
