@@ -144,17 +144,6 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
   return ituning_feature_writer_finish (self->writer, error);
 }
 
-static gboolean
-write_with (const ToolFeatures *what, ItuningSession *session,
-    ItuningFeatureWriter *writer, GCancellable *cancellable, GError **error)
-{
-  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (what->captions,
-      what->images, what->split, error);
-  Run self = { what, pairs, session, writer, 0 };
-
-  return pairs != NULL && write_all (&self, cancellable, error);
-}
-
 /* The captions' file by what is in it, the rest by its name. */
 static char *
 describe_source (const ToolFeatures *what)
@@ -185,30 +174,41 @@ gboolean
 tool_features_write (const ToolFeatures *features, ItuningModel *model,
     GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningSession) session = ituning_session_new (model);
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (features->captions,
+      features->images, features->split, error);
+  g_autoptr (ItuningSession) session = NULL;
+  g_autoptr (ItuningFeatureWriter) writer = NULL;
   g_autofree char *source = describe_source (features);
-  g_autoptr (ItuningFeatureWriter) writer =
-      ituning_feature_writer_open (features->output, model,
-          features->max_length, source, error);
+  Run self = { .what = features, .pairs = pairs };
 
-  return writer != NULL &&
-      write_with (features, session, writer, cancellable, error);
+  if (pairs == NULL)
+    return FALSE;
+  session = ituning_session_new (model);
+  self.session = session;
+  self.writer = writer = ituning_feature_writer_open (features->output, model,
+      features->max_length, source, error);
+  return writer != NULL && write_all (&self, cancellable, error);
 }
 
 static gboolean
 write_pixel_file (const ToolFeatures *what, const Arguments *given,
     GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningTokenizer) tokenizer =
-      ituning_tokenizer_open (given->tokenizer, error);
-  g_autofree char *source = describe_source (what);
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (what->captions,
+      what->images, what->split, error);
+  g_autoptr (ItuningTokenizer) tokenizer = NULL;
   g_autoptr (ItuningFeatureWriter) writer = NULL;
+  g_autofree char *source = describe_source (what);
+  Run self = { .what = what, .pairs = pairs };
 
+  if (pairs == NULL)
+    return FALSE;
+  tokenizer = ituning_tokenizer_open (given->tokenizer, error);
   if (tokenizer == NULL)
     return FALSE;
-  writer = ituning_feature_writer_open_pixels (what->output, tokenizer,
-      (gsize) given->pixels, what->max_length, source, error);
-  return writer != NULL && write_with (what, NULL, writer, cancellable, error);
+  self.writer = writer = ituning_feature_writer_open_pixels (what->output,
+      tokenizer, (gsize) given->pixels, what->max_length, source, error);
+  return writer != NULL && write_all (&self, cancellable, error);
 }
 
 static gboolean

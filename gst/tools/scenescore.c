@@ -233,6 +233,8 @@ judge_objects (const Scene *scene, const SceneClaims *claims,
   }
   right[SHAPES] = same_numbers (shapes[0], shapes[1], scene->n_objects);
   right[COLORS] = same_numbers (colors[0], colors[1], scene->n_objects);
+  /* Two claims may be of one object. */
+  right[OBJECTS] = right[OBJECTS] && right[SHAPES] && right[COLORS];
   right[RELATIONS] = right[OBJECTS] && stand_so (claims->layout, objects);
 }
 

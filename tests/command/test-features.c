@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* `ituning features` and what is trained from it: the forms that captions come
+ * in, images that cannot be read, runs that are broken off. */
+
+#include <string.h>
+
+#include "model/ituning.h"
+#include "tests/command/run.h"
+
+#define IMAGES ((gsize) 40)
+
+typedef struct
+{
+  char *folder; /* owned: with pictures, captions.json and a tokenizer */
+  char *captions, *tokenizer; /* owned */
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (Run) scenes = NULL, tokenizer = NULL;
+
+  fixture->folder = make_folder ();
+  fixture->captions = g_build_filename (fixture->folder, "captions.json", NULL);
+  fixture->tokenizer = g_build_filename (fixture->folder, "language", NULL);
+  scenes = run_command (NULL, "scenes", "--count", "40", "--patterns", "0",
+      "--size", "32", "-o", fixture->folder, NULL);
+  g_assert_cmpint (scenes->status, ==, 0);
+  tokenizer = run_command (NULL, "tokenizer", "train", "--input",
+      fixture->captions, "--vocab-size", "320", "-o", fixture->tokenizer, NULL);
+  g_assert_cmpint (tokenizer->status, ==, 0);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  remove_folder (fixture->folder);
+  g_free (fixture->captions);
+  g_free (fixture->tokenizer);
+}
+
+/* Pixels of what @captions says, into @name. */
+static Run *
+write_pixels (Fixture *fixture, const char *captions, const char *name,
+    const char *option)
+{
+  g_autofree char *output = g_build_filename (fixture->folder, name, NULL);
+
+  return run_command (NULL, "features", "--pixels", "16", "--tokenizer",
+      fixture->tokenizer, "--captions", captions, "--images", fixture->folder,
+      "-o", output, option, NULL);
+}
+
+static void
+check_shape (Fixture *fixture, const char *name, gsize n_images,
+    gsize n_captions)
+{
+  g_autofree char *path = g_build_filename (fixture->folder, name, NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ItuningTensors) tensors = ituning_tensors_open (path, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (ituning_tensors_lookup (tensors, "pixels")->dims[0], ==,
+      n_images);
+  g_assert_cmpuint (ituning_tensors_lookup (tensors, "lengths")->dims[0], ==,
+      n_captions);
+}
+
+static char *
+write_captions (Fixture *fixture, const char *text)
+{
+  char *path = g_build_filename (fixture->folder, "own.json", NULL);
+
+  write_file (path, text);
+  return path;
+}
+
+/* --- captions ----------------------------------------------------------- */
+
+static void
+test_coco (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (Run) run = write_pixels (fixture, fixture->captions, "out", NULL);
+
+  g_assert_cmpint (run->status, ==, 0);
+  check_shape (fixture, "out", IMAGES, 5 * IMAGES);
+}
+
+static void
+test_lines (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *captions = write_captions (fixture,
+      "{\"image\": \"images/000000.jpg\", \"caption\": \"a red ball\"}\n"
+      "{\"image\": \"images/000001.jpg\", \"caption\": \"a blue cube\"}\n\n"
+      "{\"image\": \"images/000000.jpg\", \"caption\": \" one red\\nball \"}\n");
+  g_autoptr (Run) run = write_pixels (fixture, captions, "out", NULL);
+
+  g_assert_cmpint (run->status, ==, 0);
+  check_shape (fixture, "out", 2, 3);
+}
+
+static const char karpathy[] =
+    "{\"images\": ["
+    "{\"filepath\": \"images\", \"filename\": \"000000.jpg\", \"split\": "
+    "\"train\", \"sentences\": [{\"raw\": \"a\"}, {\"raw\": \"b\"}]}, "
+    "{\"filepath\": \"images\", \"filename\": \"000001.jpg\", \"split\": "
+    "\"restval\", \"sentences\": [{\"raw\": \"c\"}]}, "
+    "{\"filepath\": \"images\", \"filename\": \"000002.jpg\", \"split\": "
+    "\"val\", \"sentences\": [{\"raw\": \"d\"}, {\"raw\": \" \"}]}]}";
+
+static void
+test_karpathy (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *captions = write_captions (fixture, karpathy);
+  g_autoptr (Run) all = write_pixels (fixture, captions, "all", NULL);
+  g_autoptr (Run) train = write_pixels (fixture, captions, "train",
+      "--split=train");
+  g_autoptr (Run) val = write_pixels (fixture, captions, "val", "--split=val");
+  g_autoptr (Run) none = write_pixels (fixture, captions, "none",
+      "--split=nope");
+
+  g_assert_cmpint (all->status, ==, 0);
+  g_assert_cmpint (train->status, ==, 0);
+  g_assert_cmpint (val->status, ==, 0);
+  check_shape (fixture, "all", 3, 4);
+  check_shape (fixture, "train", 2, 3);
+  check_shape (fixture, "val", 1, 1);
+  assert_fails (none, 1, "own.json", "nope");
+}
+
+static void
+test_bad_captions_are_named (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *text, *cause;
+  } cases[] = {
+    { "[]", "no list of captions" },
+    { "{\"images\": [{}], \"annotations\": []}", "image 0" },
+    { "{\"images\": [], \"annotations\": []}", "no captions" },
+    { "{\"images\": [{\"id\": 1, \"file_name\": \"a\"}], \"annotations\": "
+      "[{\"image_id\": 2, \"caption\": \"x\"}]}",
+        "image 2" },
+    { "{\"image\": \"a\", \"text\": \"x\"}\n", "line 1" },
+    { "{\"images\"", "not JSON" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree char *captions = write_captions (fixture, cases[i].text);
+    g_autoptr (Run) run = write_pixels (fixture, captions, "out", NULL);
+    assert_fails (run, 1, "own.json", cases[i].cause);
+  }
+}
+
+/* --- images ------------------------------------------------------------- */
+
+static void
+test_unreadable_images_are_left_out (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *broken = g_build_filename (fixture->folder, "images",
+      "000003.jpg", NULL);
+  g_autoptr (Run) strict = NULL, run = NULL;
+
+  write_file (broken, "no picture");
+  strict = write_pixels (fixture, fixture->captions, "strict", "--strict");
+  run = write_pixels (fixture, fixture->captions, "out", NULL);
+  g_assert_cmpint (strict->status, ==, 1);
+  g_assert_nonnull (strstr (strict->err, "000003.jpg"));
+  g_assert_cmpint (run->status, ==, 0);
+  g_assert_nonnull (strstr (run->err, "skipped"));
+  g_assert_nonnull (strstr (run->err, "1 of 40"));
+  check_shape (fixture, "out", IMAGES - 1, 5 * (IMAGES - 1));
+}
+
+/* --- broken off --------------------------------------------------------- */
+
+/* Makes of a whole file what a run that was killed after @n images leaves: the
+ * strict run over a picture that is broken for the time. */
+static void
+break_off (Fixture *fixture, const char *name)
+{
+  g_autofree char *path = g_build_filename (fixture->folder, "images",
+      "000020.jpg", NULL);
+  g_autofree char *picture = NULL;
+  g_autoptr (Run) run = NULL;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (path, &picture, &size, NULL));
+  write_file (path, "no picture");
+  run = write_pixels (fixture, fixture->captions, name, "--strict");
+  g_assert_cmpint (run->status, ==, 1);
+  g_assert_true (g_file_set_contents (path, picture, (gssize) size, NULL));
+}
+
+static void
+test_broken_off_run_goes_on (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *a = g_build_filename (fixture->folder, "whole", NULL);
+  g_autofree char *b = g_build_filename (fixture->folder, "parts", NULL);
+  g_autofree char *list = g_strconcat (b, ".images", NULL);
+  g_autoptr (Run) whole = write_pixels (fixture, fixture->captions, "whole",
+      NULL);
+  g_autoptr (Run) parts = NULL;
+  g_autofree char *x = NULL, *y = NULL;
+  gsize n, m;
+
+  g_assert_cmpint (whole->status, ==, 0);
+  break_off (fixture, "parts");
+  g_assert_true (g_file_test (list, G_FILE_TEST_EXISTS));
+  parts = write_pixels (fixture, fixture->captions, "parts", NULL);
+  g_assert_cmpint (parts->status, ==, 0);
+  g_assert_true (g_file_get_contents (a, &x, &n, NULL));
+  g_assert_true (g_file_get_contents (b, &y, &m, NULL));
+  g_assert_cmpmem (x, n, y, m);
+}
+
+static void
+test_other_captions_do_not_go_on (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *captions = write_captions (fixture, karpathy);
+  g_autofree char *list = g_build_filename (fixture->folder, "out.images",
+      NULL);
+  g_autofree char *text = NULL, *broken = NULL;
+  g_autoptr (Run) other = NULL, cut = NULL, damaged = NULL;
+
+  break_off (fixture, "out");
+  other = write_pixels (fixture, captions, "out", NULL);
+  assert_fails (other, 1, "out.images", "another model or other options");
+  g_assert_true (g_file_get_contents (list, &text, NULL, NULL));
+  broken = g_strdup (text);
+  strchr (broken, '\n')[1] = 'x';
+  write_file (list, broken);
+  damaged = write_pixels (fixture, fixture->captions, "out", NULL);
+  assert_fails (damaged, 1, "out.images", "is broken");
+  text[20] = '\0'; /* inside of the first line */
+  write_file (list, text);
+  cut = write_pixels (fixture, fixture->captions, "out", NULL);
+  g_assert_cmpint (cut->status, ==, 0);
+  check_shape (fixture, "out", IMAGES, 5 * IMAGES);
+}
+
+/* --- from nothing to captions ------------------------------------------- */
+
+/* Everything that examples/train-scenes.sh does, in the small. */
+static void
+test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *pixels = g_build_filename (fixture->folder, "px", NULL);
+  g_autofree char *vision = g_build_filename (fixture->folder, "vision", NULL);
+  g_autofree char *adapter = g_build_filename (fixture->folder, "adapter",
+      NULL);
+  g_autofree char *packed = g_build_filename (fixture->folder, "m.gguf", NULL);
+  g_autoptr (Run) features = write_pixels (fixture, fixture->captions, "px",
+      NULL);
+  g_autoptr (Run) clip = NULL, gpt2 = NULL, train = NULL, convert = NULL,
+                  eval = NULL;
+
+  g_assert_cmpint (features->status, ==, 0);
+  clip = run_command (NULL, "pretrain", "clip", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "2",
+      "--heads", "2", "--patch-size", "8", "--embedding", "8", "--text-width",
+      "16", "--text-layers", "1", "--text-heads", "2", "--steps", "20",
+      "--batch-size", "8", "-o", vision, NULL);
+  g_assert_cmpint (clip->status, ==, 0);
+  gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "2",
+      "--heads", "2", "--steps", "20", "--batch-size", "8", "-o",
+      fixture->tokenizer, NULL);
+  g_assert_cmpint (gpt2->status, ==, 0);
+  train = run_command (NULL, "train", "--model", fixture->folder, "--captions",
+      fixture->captions, "--images", fixture->folder, "--steps", "20",
+      "--batch-size", "8", "-o", adapter, NULL);
+  g_assert_cmpint (train->status, ==, 0);
+  convert = run_command (NULL, "convert", fixture->folder, "--type", "f16",
+      "-o", packed, NULL);
+  g_assert_cmpint (convert->status, ==, 0);
+  eval = run_command (NULL, "eval", "--references", fixture->captions,
+      "--images", fixture->folder, "--model", packed, "--json", NULL);
+  g_assert_cmpint (eval->status, ==, 0);
+  g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
+}
+
+#define ADD(name, test) \
+  g_test_add ("/features/" name, Fixture, NULL, set_up, test, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  ADD ("coco", test_coco);
+  ADD ("json-lines", test_lines);
+  ADD ("karpathy-with-splits", test_karpathy);
+  ADD ("bad-captions-are-named", test_bad_captions_are_named);
+  ADD ("unreadable-images-are-left-out", test_unreadable_images_are_left_out);
+  ADD ("broken-off-run-goes-on", test_broken_off_run_goes_on);
+  ADD ("other-captions-do-not-go-on", test_other_captions_do_not_go_on);
+  ADD ("small-model-from-nothing", test_small_model_from_nothing);
+  return g_test_run ();
+}
