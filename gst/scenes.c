@@ -37,7 +37,10 @@ get_step (const GstItuningScenes *self, const GstItuningThumbnail *thumbnail)
       thumbnail);
   GstItuningThumbnail faded = self->previous;
 
-  if (distance <= self->threshold)
+  /* Colour counts only where structure is missing. */
+  if (distance <= self->threshold ||
+      !(gst_ituning_thumbnail_is_flat (&self->previous) ||
+          gst_ituning_thumbnail_is_flat (thumbnail)))
     return distance;
   faded.luma = approach (faded.luma, thumbnail->luma, self->fade[0]);
   for (gsize c = 0; c < 2; c++)
