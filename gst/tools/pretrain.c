@@ -125,6 +125,8 @@ tool_pretrain_run (char **argv, GCancellable *cancellable, GError **error)
         "clip: layers of the text tower (3)", "N" },
     { "text-heads", 0, 0, G_OPTION_ARG_INT64, &given.text_heads,
         "clip: heads of the text tower (4)", "N" },
+    { "captioning", 0, 0, G_OPTION_ARG_DOUBLE, &given.train.train.captioning,
+        "clip: weight of the captions' loss beside the contrast (0)", "X" },
     { "threads", 0, 0, G_OPTION_ARG_INT64, &given.n_threads,
         "Threads to compute with (one per processor)", "N" },
     G_OPTION_ENTRY_NULL,

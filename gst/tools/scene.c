@@ -59,13 +59,29 @@ is_like_another (const Scene *scene, guint index)
   return FALSE;
 }
 
+/* Which pairs of a colour and a shape an object may have. */
+typedef enum
+{
+  PAIR_ANY,
+  PAIR_SEEN,
+  PAIR_HELD_OUT,
+} Pair;
+
+static gboolean
+may_be (Pair pair, const SceneObject *object)
+{
+  return pair == PAIR_ANY ||
+      scene_is_held_out (object->color, object->shape) ==
+      (pair == PAIR_HELD_OUT);
+}
+
 static void
-make_object (Scene *scene, guint index, gboolean unseen, GRand *rand)
+make_object (Scene *scene, guint index, Pair pair, GRand *rand)
 {
   SceneObject *object = &scene->objects[index];
 
   do {
-    if (unseen) {
+    if (pair == PAIR_HELD_OUT) {
       const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (held_out));
       object->color = held_out[i].color;
       object->shape = held_out[i].shape;
@@ -73,8 +89,7 @@ make_object (Scene *scene, guint index, gboolean unseen, GRand *rand)
       object->color = (SceneColor) g_rand_int_range (rand, 0, SCENE_N_COLORS);
       object->shape = (SceneShape) g_rand_int_range (rand, 0, SCENE_N_SHAPES);
     }
-  } while (is_like_another (scene, index) ||
-      scene_is_held_out (object->color, object->shape) != unseen);
+  } while (is_like_another (scene, index) || !may_be (pair, object));
   object->large = g_rand_boolean (rand);
   object->shiny = g_rand_boolean (rand);
   object->turn = draw (rand, 0.0, 6.28);
@@ -144,7 +159,11 @@ scene_make (Scene *scene, SceneSplit split, GRand *rand)
   scene->n_objects = n_objects[scene->layout];
   unseen = (guint) g_rand_int_range (rand, 0, (gint32) scene->n_objects);
   for (guint i = 0; i < scene->n_objects; i++)
-    make_object (scene, i, split == SCENE_SPLIT_UNSEEN && i == unseen, rand);
+    make_object (scene, i,
+        split == SCENE_SPLIT_ALL                         ? PAIR_ANY
+            : split == SCENE_SPLIT_UNSEEN && i == unseen ? PAIR_HELD_OUT
+                                                         : PAIR_SEEN,
+        rand);
   place_objects (scene, rand);
   scene->floor = (guint) g_rand_int_range (rand, 0, SCENE_N_FLOORS);
   scene->camera_turn = draw (rand, -0.12, 0.12);

@@ -56,6 +56,7 @@ typedef enum
   SCENE_SPLIT_TRAIN, /* no held-out pair of a colour and a shape */
   SCENE_SPLIT_TEST, /* likewise, other scenes */
   SCENE_SPLIT_UNSEEN, /* at least one held-out pair each */
+  SCENE_SPLIT_ALL, /* any pairs: what can be said, for a language model */
 } SceneSplit;
 
 typedef struct

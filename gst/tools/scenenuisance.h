@@ -3,4 +3,5 @@
 
 #include <glib.h>
 
-void scene_disturb (guint8 *rgb, guint width, guint height, GRand *rand);
+void scene_disturb (guint8 *rgb, guint width, guint height, gboolean is_pattern,
+    GRand *rand);

@@ -140,7 +140,7 @@ draw_picture (Run *self, Picture *picture, GError **error)
     rgb = g_malloc ((gsize) width * height * 3);
     scene_render (&picture->scene, rgb, width, height);
   }
-  scene_disturb (rgb, width, height, rand);
+  scene_disturb (rgb, width, height, is_pattern, rand);
   return save_picture (rgb, width, height, path,
       g_rand_int_range (rand, 30, 96), error);
 }
@@ -281,7 +281,7 @@ save_json (const char *folder, const char *name, JsonNode *root, GError **error)
 static gboolean
 read_split (const char *name, SceneSplit *split, GError **error)
 {
-  static const char *const names[] = { "train", "test", "unseen" };
+  static const char *const names[] = { "train", "test", "unseen", "all" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     if (g_strcmp0 (name != NULL ? name : "train", names[i]) == 0) {
@@ -290,7 +290,7 @@ read_split (const char *name, SceneSplit *split, GError **error)
     }
   }
   return tool_options_usage_error (error,
-      "--split %s: wanted train, test or unseen", name);
+      "--split %s: wanted train, test, unseen or all", name);
 }
 
 static gboolean
@@ -339,7 +339,8 @@ tool_scenes_run (char **argv, GCancellable *cancellable, GError **error)
     { "seed", 0, 0, G_OPTION_ARG_INT64, &given.seed,
         "The same seed draws the same pictures (0)", "N" },
     { "split", 0, 0, G_OPTION_ARG_STRING, &given.split,
-        "train, test, or unseen: pairs of colour and shape that train never has",
+        "train, test, unseen: pairs of colour and shape that train never has, or "
+        "all",
         "NAME" },
     { "size", 0, 0, G_OPTION_ARG_INT64, &given.size,
         "Least height of a scene in pixels (96)", "N" },

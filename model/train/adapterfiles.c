@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/train/adapterfiles.h"
 
-#include "model/model.h"
 #include "model/train/partfiles.h"
 #include "model/train/random.h"
 
@@ -40,10 +39,10 @@ ituning_adapter_copy (const ItuningAdapter *adapter,
 /* --- a fresh adapter ---------------------------------------------------- */
 
 static gboolean
-choose_config (ItuningAdapterConfig *config, const ItuningModel *model,
-    const ItuningTrainOptions *options, GError **error)
+choose_config (ItuningAdapterConfig *config, gsize vision_hidden_size,
+    const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
+    GError **error)
 {
-  const ItuningLanguageConfig *language = &model->backbone->language->config;
   const gsize n_layers = options->top_layers > 0 ? options->top_layers
                                                  : language->n_layer;
 
@@ -54,7 +53,7 @@ choose_config (ItuningAdapterConfig *config, const ItuningModel *model,
     return FALSE;
   }
   *config = (ItuningAdapterConfig){
-    .vision_hidden_size = model->backbone->vision->config.hidden_size,
+    .vision_hidden_size = vision_hidden_size,
     .hidden_size = language->n_embd,
     .bottleneck_size = options->bottleneck_size > 0 ? options->bottleneck_size
                                                     : language->n_embd / 2,
@@ -95,7 +94,8 @@ initialise (const ItuningParameters *parameters, guint first, guint64 seed)
 
 /**
  * ituning_adapter_new_fresh:
- * @model: what it is for
+ * @vision_hidden_size: width of the visual tokens that it will see
+ * @language: the language model that it is for
  * @options: its shape and seed
  * @parameters: what its parameters become part of
  *
@@ -103,16 +103,16 @@ initialise (const ItuningParameters *parameters, guint first, guint64 seed)
  *   %ITUNING_ERROR_INPUT
  */
 ItuningAdapter *
-ituning_adapter_new_fresh (const ItuningModel *model,
-    const ItuningTrainOptions *options, ItuningParameters *parameters,
-    GError **error)
+ituning_adapter_new_fresh (gsize vision_hidden_size,
+    const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
+    ItuningParameters *parameters, GError **error)
 {
   const guint first = parameters->list->len;
   g_auto (ItuningAdapterConfig) config = { 0 };
   ItuningWeights *weights;
   ItuningAdapter *adapter;
 
-  if (!choose_config (&config, model, options, error))
+  if (!choose_config (&config, vision_hidden_size, language, options, error))
     return NULL;
   weights = ituning_weights_new_random (0);
   ituning_parameters_adopt (parameters, weights);

@@ -5,9 +5,9 @@
 #include "model/train/ituning-train.h"
 #include "model/train/parameters.h"
 
-ItuningAdapter *ituning_adapter_new_fresh (const ItuningModel *model,
-    const ItuningTrainOptions *options, ItuningParameters *parameters,
-    GError **error);
+ItuningAdapter *ituning_adapter_new_fresh (gsize vision_hidden_size,
+    const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
+    ItuningParameters *parameters, GError **error);
 ItuningAdapter *ituning_adapter_copy (const ItuningAdapter *adapter,
     ItuningParameters *parameters);
 gboolean ituning_adapter_save (const ItuningAdapter *adapter,

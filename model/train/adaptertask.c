@@ -160,7 +160,8 @@ ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
   self->model = ituning_model_ref (model);
   self->adapter = model->adapter != NULL && !options->fresh
       ? ituning_adapter_copy (model->adapter, self->task.parameters)
-      : ituning_adapter_new_fresh (model, options, self->task.parameters,
+      : ituning_adapter_new_fresh (model->backbone->vision->config.hidden_size,
+            &model->backbone->language->config, options, self->task.parameters,
             error);
   if (self->adapter == NULL ||
       (options->unfreeze_language && !unfreeze (self, error))) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/train/adapterfiles.h"
 #include "model/train/contrast.h"
 #include "model/train/initialise.h"
 #include "model/train/partfiles.h"
@@ -11,8 +12,15 @@
 
 /* A CLIP from nothing: pixels -> vision tower -> image embedding, caption ->
  * text tower -> text embedding, and the contrast of the two. The text tower is
- * a GPT-2 whose last token, EOS, is projected; it is not saved, as captioning
- * has no use for it. */
+ * a GPT-2 whose last token, EOS, is projected.
+ *
+ * The contrast teaches the class token alone: nothing asks the other tokens of
+ * the last layer for anything, and captioning needs them. So the text tower
+ * also writes the captions, seeing all visual tokens through I-Tuning modules
+ * (a contrastive captioner: Yu et al. 2022, CoCa, section 3.2), and that loss
+ * is added.
+ *
+ * Only the vision tower is saved: the rest has done its work. */
 
 /* Where the logit scale begins and how far it may grow (Radford et al. 2021,
  * section 2.5). */
@@ -29,10 +37,14 @@ typedef struct
   float *logit_scale; /* [1] its logarithm, of the task's parameters */
   ItuningVisionPass *vision_pass; /* owned */
   ItuningTextPass *text_pass; /* owned */
+  double captioning; /* weight of the captions' loss */
+  ItuningAdapter *captioner; /* owned; of the task's parameters; or NULL */
+  ItuningTextPass *caption_pass; /* owned; or NULL */
   ItuningContrastScratch contrast;
   ItuningBuffer image, text_embeds; /* [B, E] */
   ItuningBuffer dimage, dtext; /* [B, E] */
   ItuningBuffer last, dlast; /* [B, C] the texts' last tokens */
+  ItuningBuffer dtokens; /* [B, P, D] */
   guint32 *groups; /* owned: [B] */
 } ClipTask;
 
@@ -130,6 +142,27 @@ encode_texts_backward (ClipTask *self, const ItuningTextBatch *text,
   ituning_text_pass_encode_backward (self->text_pass, text, dnormed);
 }
 
+/* Writes the captions of the images that the vision pass has just seen. Returns
+ * the loss, as much as B pairs have; @dtokens gets the visual tokens' gradient,
+ * or is NULL. */
+static double
+run_captions (ClipTask *self, const ItuningBatch *batch, float *dtokens,
+    double share)
+{
+  const double weight = self->captioning / (double) batch->n_targets;
+  const ItuningTextHow how = { .scale = share * weight };
+  ItuningTextBatch text = batch->text;
+  double loss;
+
+  text.visual_tokens = ituning_vision_pass_get_tokens (self->vision_pass);
+  text.S = self->vision->n_tokens;
+  loss = dtokens == NULL
+      ? ituning_text_pass_loss (self->caption_pass, &text, &how)
+      : ituning_text_pass_train (self->caption_pass, &text, &how,
+            &(ItuningTextInputs){ .visual_tokens = dtokens });
+  return loss * weight * (double) text.n_sequences;
+}
+
 static double
 run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
 {
@@ -139,7 +172,7 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
   g_autofree gsize *starts = NULL;
   ItuningTextBatch text;
   float *image = ituning_buffer_reserve (&self->image, B * E);
-  float *dimage = NULL, *dtext = NULL;
+  float *dimage = NULL, *dtext = NULL, *dtokens = NULL;
   double dscale, loss;
   const float *embeds;
 
@@ -151,9 +184,14 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
   if (backward) {
     dimage = ituning_buffer_reserve (&self->dimage, B * E);
     dtext = ituning_buffer_reserve (&self->dtext, B * E);
+    if (self->caption_pass != NULL)
+      dtokens = ituning_buffer_reserve (&self->dtokens,
+          B * self->vision->n_tokens * self->vision->config.hidden_size);
   }
   loss = ituning_contrast_run (self->pool, &self->contrast, dimage, dtext,
       &dscale, image, embeds, self->groups, B, E, scale);
+  if (self->caption_pass != NULL)
+    loss += run_captions (self, batch, dtokens, share);
   if (!backward)
     return loss;
   ituning_kernels_get ()->scale (dimage, (float) share, B * E);
@@ -161,7 +199,7 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
   *ituning_parameters_gradient (self->task.parameters,
       self->logit_scale) += (float) (share * dscale);
   encode_texts_backward (self, &text, dtext);
-  ituning_vision_pass_backward (self->vision_pass, dimage);
+  ituning_vision_pass_backward (self->vision_pass, dimage, dtokens);
   return loss;
 }
 
@@ -228,6 +266,9 @@ clip_task_free (ItuningTask *task)
 
   ituning_vision_pass_free (self->vision_pass);
   ituning_text_pass_free (self->text_pass);
+  ituning_text_pass_free (self->caption_pass);
+  if (self->captioner != NULL)
+    ituning_adapter_unref (self->captioner);
   ituning_vision_free (self->vision);
   ituning_language_free (self->text);
   ituning_parameters_free (self->task.parameters);
@@ -239,6 +280,7 @@ clip_task_free (ItuningTask *task)
   ituning_buffer_clear (&self->dtext);
   ituning_buffer_clear (&self->last);
   ituning_buffer_clear (&self->dlast);
+  ituning_buffer_clear (&self->dtokens);
   g_free (self->groups);
   g_free (self);
 }
@@ -331,6 +373,26 @@ make_projection (ClipTask *self, gsize C, gsize E, guint64 seed)
   ituning_parameters_lookup (parameters, "logit_scale")->decay = FALSE;
 }
 
+/* The modules that show the text tower the visual tokens: as wide as it is. */
+static gboolean
+make_captioner (ClipTask *self, const ItuningTrainOptions *options,
+    GError **error)
+{
+  ItuningTrainOptions wide = *options;
+
+  wide.bottleneck_size = (guint) self->text->config.n_embd;
+  wide.num_heads = (guint) self->text->config.n_head;
+  wide.top_layers = 0;
+  self->captioning = options->captioning;
+  self->captioner = ituning_adapter_new_fresh (self->vision->config.hidden_size,
+      &self->text->config, &wide, self->task.parameters, error);
+  if (self->captioner == NULL)
+    return FALSE;
+  self->caption_pass = ituning_text_pass_new (self->text, self->captioner,
+      self->task.parameters, self->pool);
+  return TRUE;
+}
+
 /**
  * ituning_trainer_new_clip:
  * @shape: of the vision tower and of the text tower that teaches it
@@ -372,5 +434,9 @@ ituning_trainer_new_clip (const ItuningPretrainShape *shape,
       self->task.parameters, self->pool);
   self->text_pass = ituning_text_pass_new (self->text, NULL,
       self->task.parameters, self->pool);
+  if (options->captioning > 0.0 && !make_captioner (self, options, error)) {
+    clip_task_free (&self->task);
+    return NULL;
+  }
   return ituning_trainer_new_for_task (&self->task, dataset, options, error);
 }

@@ -129,6 +129,8 @@ typedef enum
  * @warmup_steps: steps in which the learning rate grows
  * @schedule: what it does then
  * @seed: of the order, dropout and a fresh adapter's values
+ * @captioning: contrastive training: weight of the captions' own loss, which
+ *   teaches all visual tokens; 0 for the contrast alone
  * @fresh: start from a new adapter even if the model has one
  * @unfreeze_language: train the language model too, all of it
  * @bottleneck_size: of a new adapter; 0 for half the text width
@@ -153,6 +155,7 @@ typedef struct
   guint64 warmup_steps;
   ItuningSchedule schedule;
   guint64 seed;
+  double captioning;
   gboolean fresh;
   gboolean unfreeze_language;
   guint bottleneck_size;

@@ -146,6 +146,8 @@ ituning_module_backward (const ItuningModule *module,
   ituning_attention_backward (pool, &run->run->scratch->scores, dq, dk, dz,
       dattended, state->q.values, state->k.values, state->z.values, &shape);
   layer_backward (run, du, dq, u, &module->q, M, TRUE);
-  layer_backward (run, NULL, dk, run->visual_tokens, &module->k, n_keys, FALSE);
-  layer_backward (run, NULL, dz, run->visual_tokens, &module->v, n_keys, FALSE);
+  layer_backward (run, run->dvisual_tokens, dk, run->visual_tokens, &module->k,
+      n_keys, TRUE);
+  layer_backward (run, run->dvisual_tokens, dz, run->visual_tokens, &module->v,
+      n_keys, TRUE);
 }

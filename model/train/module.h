@@ -24,6 +24,7 @@ typedef struct
   ItuningModuleScratch *scratch;
   const ItuningAdapterConfig *config;
   const float *visual_tokens; /* [n_sequences, S, D] */
+  float *dvisual_tokens; /* (nullable): likewise: their gradient, added to */
   gsize S;
   float dropout; /* of the module's output */
   guint64 seed; /* of what is dropped in this layer at this step */

@@ -95,10 +95,11 @@ block_run (ItuningTextPass *self, const ItuningTextBatch *batch)
 /* Of a pass with an adapter. */
 static ItuningModuleRun
 module_run (ItuningTextPass *self, const ItuningBlockRun *run,
-    const ItuningTextBatch *batch, const ItuningTextHow *how, gsize layer)
+    const ItuningTextBatch *batch, const ItuningTextHow *how,
+    float *dvisual_tokens, gsize layer)
 {
   return (ItuningModuleRun){ run, &self->module_scratch, &self->adapter->config,
-    batch->visual_tokens, batch->S, (float) how->dropout,
+    batch->visual_tokens, dvisual_tokens, batch->S, (float) how->dropout,
     how->seed * 1024 + layer };
 }
 
@@ -206,7 +207,7 @@ forward (ItuningTextPass *self, const ItuningTextBatch *batch,
     const float *u = ituning_block_forward (&self->blocks[i],
         i >= lowest ? &self->states[i] : &self->unneeded, &run, x);
     if (module != NULL) {
-      const ItuningModuleRun now = module_run (self, &run, batch, how, i);
+      const ItuningModuleRun now = module_run (self, &run, batch, how, NULL, i);
       ituning_module_forward (module, &self->modules[i], &now, x, u);
     }
   }
@@ -215,7 +216,8 @@ forward (ItuningTextPass *self, const ItuningTextBatch *batch,
 
 static void
 backward (ItuningTextPass *self, const ItuningTextBatch *batch,
-    const ItuningTextHow *how, gsize lowest, gboolean below, float *dx)
+    const ItuningTextHow *how, gsize lowest, gboolean below,
+    float *dvisual_tokens, float *dx)
 {
   const ItuningBlockRun run = block_run (self, batch);
 
@@ -228,7 +230,8 @@ backward (ItuningTextPass *self, const ItuningTextBatch *batch,
         ? ituning_block_backward_mlp (block, &self->states[i], &run, dx)
         : NULL;
     if (module != NULL) {
-      const ItuningModuleRun now = module_run (self, &run, batch, how, i);
+      const ItuningModuleRun now = module_run (self, &run, batch, how,
+          dvisual_tokens, i);
       ituning_module_backward (module, &self->modules[i], &now, du, dx, u);
     }
     if (whole)
@@ -263,8 +266,7 @@ ituning_text_pass_loss (ItuningTextPass *pass, const ItuningTextBatch *batch,
  * @pass: a pass
  * @batch: captions
  * @how: how
- * @dprefix: (nullable): [n_sequences, n_prefix, C] output: gradient of the
- *   batch's prefix, when it has one
+ * @inputs: (nullable): output: gradients of what the batch was given
  *
  * Adds to the gradients of the trained parameters.
  *
@@ -272,7 +274,7 @@ ituning_text_pass_loss (ItuningTextPass *pass, const ItuningTextBatch *batch,
  */
 double
 ituning_text_pass_train (ItuningTextPass *pass, const ItuningTextBatch *batch,
-    const ItuningTextHow *how, float *dprefix)
+    const ItuningTextHow *how, const ItuningTextInputs *inputs)
 {
   const gsize M = batch->starts[batch->n_sequences];
   const gsize lowest = find_lowest (pass, batch);
@@ -282,6 +284,8 @@ ituning_text_pass_train (ItuningTextPass *pass, const ItuningTextBatch *batch,
   const gboolean below = embeddings ||
       (lowest < pass->n_blocks &&
           is_trained (pass, pass->blocks[lowest].out.weight));
+  const ItuningTextInputs wanted = inputs != NULL ? *inputs
+                                                  : (ItuningTextInputs){ 0 };
   const float *x = forward (pass, batch, how, lowest);
   float *dx = ituning_buffer_reserve (&pass->dx,
       M * pass->language->config.n_embd);
@@ -289,9 +293,13 @@ ituning_text_pass_train (ItuningTextPass *pass, const ItuningTextBatch *batch,
       pass->pool, &pass->loss, dx, x, batch->targets, M, how->scale,
       how->label_smoothing);
 
-  backward (pass, batch, how, lowest, below, dx);
+  if (wanted.visual_tokens != NULL)
+    memset (wanted.visual_tokens, 0,
+        batch->n_sequences * batch->S *
+            pass->adapter->config.vision_hidden_size * sizeof (float));
+  backward (pass, batch, how, lowest, below, wanted.visual_tokens, dx);
   if (embeddings)
-    embed_backward (pass, batch, dprefix, dx);
+    embed_backward (pass, batch, wanted.prefix, dx);
   return loss;
 }
 
@@ -340,6 +348,6 @@ ituning_text_pass_encode_backward (ItuningTextPass *pass,
       ituning_parameters_gradient (pass->parameters, norm->bias),
       ituning_buffer_reserve (&pass->stats, 2 * M), dnormed, pass->x.values,
       norm, M, C, pass->language->config.layer_norm_epsilon);
-  backward (pass, batch, &(ItuningTextHow){ .scale = 1.0 }, 0, TRUE, dx);
+  backward (pass, batch, &(ItuningTextHow){ .scale = 1.0 }, 0, TRUE, NULL, dx);
   embed_backward (pass, batch, NULL, dx);
 }

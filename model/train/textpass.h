@@ -45,6 +45,19 @@ typedef struct
   guint64 seed;
 } ItuningTextHow;
 
+/**
+ * ItuningTextInputs:
+ * @prefix: (nullable): [n_sequences, n_prefix, C] gradient of the batch's prefix
+ * @visual_tokens: (nullable): [n_sequences, S, D] gradient of its visual tokens
+ *
+ * Where gradients of what a batch was given go.
+ */
+typedef struct
+{
+  float *prefix;
+  float *visual_tokens;
+} ItuningTextInputs;
+
 typedef struct _ItuningTextPass ItuningTextPass;
 
 ItuningTextPass *ituning_text_pass_new (const ItuningLanguage *language,
@@ -54,7 +67,8 @@ void ituning_text_pass_free (ItuningTextPass *pass);
 double ituning_text_pass_loss (ItuningTextPass *pass,
     const ItuningTextBatch *batch, const ItuningTextHow *how);
 double ituning_text_pass_train (ItuningTextPass *pass,
-    const ItuningTextBatch *batch, const ItuningTextHow *how, float *dprefix);
+    const ItuningTextBatch *batch, const ItuningTextHow *how,
+    const ItuningTextInputs *inputs);
 const float *ituning_text_pass_encode (ItuningTextPass *pass,
     const ItuningTextBatch *batch);
 void ituning_text_pass_encode_backward (ItuningTextPass *pass,

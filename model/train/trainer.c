@@ -64,6 +64,9 @@ ituning_train_options_check (const ItuningTrainOptions *options, GError **error)
           "label-smoothing", "0 to below 1", error) &&
       check_option (options->dropout >= 0.0 && options->dropout < 1.0,
           "dropout", "0 to below 1", error) &&
+      check_option (options->captioning >= 0.0 &&
+              isfinite (options->captioning),
+          "captioning", "0 or more", error) &&
       check_option (options->num_heads > 0, "heads", "1 or more", error) &&
       check_option (isfinite (options->scale), "scale", "a number", error);
 }
@@ -391,7 +394,8 @@ get_state (const ItuningTrainer *self, gint64 state[N_STATE])
     hash_double (options->learning_rate), hash_double (options->weight_decay),
     hash_double (options->max_grad_norm),
     hash_double (options->label_smoothing), hash_double (options->dropout),
-    options->warmup_steps, options->schedule };
+    options->warmup_steps, options->schedule,
+    hash_double (options->captioning) };
   guint64 hash = 0;
 
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {

@@ -21,9 +21,9 @@ struct _ItuningVisionPass
   ItuningBuffer patch_tokens; /* [B N, D] */
   ItuningBuffer tokens; /* [B P, D] before the first norm */
   ItuningBuffer x, dx; /* [B P, D] */
-  ItuningBuffer class_tokens; /* [B, D] after the last block */
-  ItuningBuffer pooled; /* [B, D] normed */
-  ItuningBuffer dpooled, dclass, dtokens, stats;
+  ItuningBuffer normed, dnormed; /* [B P, D] after the last norm */
+  ItuningBuffer pooled, dpooled; /* [B, D] the class tokens of it */
+  ItuningBuffer dtokens, stats;
 };
 
 /**
@@ -73,10 +73,10 @@ ituning_vision_pass_free (ItuningVisionPass *pass)
   ituning_buffer_clear (&pass->tokens);
   ituning_buffer_clear (&pass->x);
   ituning_buffer_clear (&pass->dx);
-  ituning_buffer_clear (&pass->class_tokens);
+  ituning_buffer_clear (&pass->normed);
+  ituning_buffer_clear (&pass->dnormed);
   ituning_buffer_clear (&pass->pooled);
   ituning_buffer_clear (&pass->dpooled);
-  ituning_buffer_clear (&pass->dclass);
   ituning_buffer_clear (&pass->dtokens);
   ituning_buffer_clear (&pass->stats);
   g_free (pass);
@@ -138,8 +138,8 @@ ituning_vision_pass_forward (ItuningVisionPass *pass, float *embeds,
   const double eps = vision->config.layer_norm_eps;
   ItuningBlockRun run;
   float *x = ituning_buffer_reserve (&pass->x, B * P * D);
+  float *normed = ituning_buffer_reserve (&pass->normed, B * P * D);
   float *pooled = ituning_buffer_reserve (&pass->pooled, B * D);
-  float *last = ituning_buffer_reserve (&pass->class_tokens, B * D);
 
   pass->B = B;
   pass->starts = g_renew (gsize, pass->starts, B + 1);
@@ -151,12 +151,24 @@ ituning_vision_pass_forward (ItuningVisionPass *pass, float *embeds,
       &vision->pre_norm, B * P, D, eps);
   for (gsize i = 0; i < pass->n_blocks; i++)
     ituning_block_forward (&pass->blocks[i], &pass->states[i], &run, x);
+  ituning_layernorm_forward (pass->pool, normed, x, &vision->post_norm, B * P,
+      D, eps);
   for (gsize i = 0; i < B; i++)
-    memcpy (last + i * D, x + i * P * D, D * sizeof (float));
-  ituning_layernorm_forward (pass->pool, pooled, last, &vision->post_norm, B, D,
-      eps);
+    memcpy (pooled + i * D, normed + i * P * D, D * sizeof (float));
   ituning_linear_forward (pass->pool, embeds, pooled, &vision->projection, B,
       1.0f, FALSE);
+}
+
+/**
+ * ituning_vision_pass_get_tokens:
+ *
+ * Returns: (transfer none): [B, P, D] the visual tokens of the images, after
+ *   the post layer norm; valid until the next forward pass
+ */
+const float *
+ituning_vision_pass_get_tokens (const ItuningVisionPass *pass)
+{
+  return pass->normed.values;
 }
 
 /* --- backward ----------------------------------------------------------- */
@@ -171,27 +183,30 @@ norm_backward (ItuningVisionPass *self, float *dx, const float *dy,
       self->vision->config.hidden_size, self->vision->config.layer_norm_eps);
 }
 
-/* dembeds [B, projection_dim] -> dx [B P, D] after the last block, where only
- * the class tokens have a gradient */
+/* dembeds [B, projection_dim] and dtokens [B P, D] or NULL -> dx [B P, D] after
+ * the last block */
 static void
-project_backward (ItuningVisionPass *self, const float *dembeds)
+project_backward (ItuningVisionPass *self, const float *dembeds,
+    const float *dtokens)
 {
   const ItuningVision *vision = self->vision;
   const gsize D = vision->config.hidden_size, P = vision->n_tokens;
-  const gsize B = self->B;
+  const gsize B = self->B, n = B * P * D;
   float *dpooled = ituning_buffer_reserve (&self->dpooled, B * D);
-  float *dclass = ituning_buffer_reserve (&self->dclass, B * D);
-  float *dx = ituning_buffer_reserve (&self->dx, B * P * D);
+  float *dnormed = ituning_buffer_reserve (&self->dnormed, n);
+  float *dx = ituning_buffer_reserve (&self->dx, n);
 
   ituning_linear_backward (self->pool, dpooled,
       get_gradient (self, vision->projection.weight), NULL, dembeds,
       self->pooled.values, &vision->projection, B, FALSE);
-  memset (dclass, 0, B * D * sizeof (float));
-  norm_backward (self, dclass, dpooled, self->class_tokens.values,
-      &vision->post_norm, B);
-  memset (dx, 0, B * P * D * sizeof (float));
+  if (dtokens != NULL)
+    memcpy (dnormed, dtokens, n * sizeof (float));
+  else
+    memset (dnormed, 0, n * sizeof (float));
   for (gsize i = 0; i < B; i++)
-    memcpy (dx + i * P * D, dclass + i * D, D * sizeof (float));
+    ituning_kernels_get ()->add (dnormed + i * P * D, dpooled + i * D, D);
+  memset (dx, 0, n * sizeof (float));
+  norm_backward (self, dx, dnormed, self->x.values, &vision->post_norm, B * P);
 }
 
 /* dtokens [B P, D] -> the gradients of the embeddings */
@@ -219,18 +234,20 @@ embed_backward (ItuningVisionPass *self, const float *dtokens)
 /**
  * ituning_vision_pass_backward:
  * @dembeds: [B, projection_dim] gradient of what the forward pass just gave
+ * @dtokens: (nullable): [B, P, D] gradient of ituning_vision_pass_get_tokens ()
  *
  * Adds to the gradients of the parameters.
  */
 void
-ituning_vision_pass_backward (ItuningVisionPass *pass, const float *dembeds)
+ituning_vision_pass_backward (ItuningVisionPass *pass, const float *dembeds,
+    const float *dtokens)
 {
   const gsize rows = pass->B * pass->vision->n_tokens;
   const gsize D = pass->vision->config.hidden_size;
   const ItuningBlockRun run = block_run (pass);
-  float *dtokens = ituning_buffer_reserve (&pass->dtokens, rows * D);
+  float *dembedded = ituning_buffer_reserve (&pass->dtokens, rows * D);
 
-  project_backward (pass, dembeds);
+  project_backward (pass, dembeds, dtokens);
   for (gsize i = pass->n_blocks; i-- > 0;) {
     ituning_block_norm2 (&pass->blocks[i], &pass->states[i], &run);
     ituning_block_backward_mlp (&pass->blocks[i], &pass->states[i], &run,
@@ -238,8 +255,8 @@ ituning_vision_pass_backward (ItuningVisionPass *pass, const float *dembeds)
     ituning_block_backward_attention (&pass->blocks[i], &pass->states[i], &run,
         pass->dx.values);
   }
-  memset (dtokens, 0, rows * D * sizeof (float));
-  norm_backward (pass, dtokens, pass->dx.values, pass->tokens.values,
+  memset (dembedded, 0, rows * D * sizeof (float));
+  norm_backward (pass, dembedded, pass->dx.values, pass->tokens.values,
       &pass->vision->pre_norm, rows);
-  embed_backward (pass, dtokens);
+  embed_backward (pass, dembedded);
 }

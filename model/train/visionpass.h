@@ -10,6 +10,7 @@ ItuningVisionPass *ituning_vision_pass_new (const ItuningVision *vision,
 void ituning_vision_pass_free (ItuningVisionPass *pass);
 void ituning_vision_pass_forward (ItuningVisionPass *pass, float *embeds,
     const float *pixel_values, gsize B);
+const float *ituning_vision_pass_get_tokens (const ItuningVisionPass *pass);
 void ituning_vision_pass_backward (ItuningVisionPass *pass,
-    const float *dembeds);
+    const float *dembeds, const float *dtokens);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningVisionPass, ituning_vision_pass_free)

@@ -33,15 +33,23 @@ count_held_out (const Scene *scene)
 static void
 test_held_out_pairs_are_never_trained (void)
 {
+  guint n_held_out = 0, n_objects = 0;
+
   for (guint32 seed = 0; seed < N_SCENES; seed++) {
-    Scene train, test, unseen;
+    Scene train, test, unseen, all;
     make (&train, SCENE_SPLIT_TRAIN, seed);
     make (&test, SCENE_SPLIT_TEST, seed);
     make (&unseen, SCENE_SPLIT_UNSEEN, seed);
     g_assert_cmpuint (count_held_out (&train), ==, 0);
     g_assert_cmpuint (count_held_out (&test), ==, 0);
     g_assert_cmpuint (count_held_out (&unseen), ==, 1);
+    make (&all, SCENE_SPLIT_ALL, seed);
+    n_held_out += count_held_out (&all);
+    n_objects += all.n_objects;
   }
+  /* Five of forty pairs are held out. */
+  g_assert_cmpuint (8 * n_held_out, >, n_objects * 3 / 4);
+  g_assert_cmpuint (8 * n_held_out, <, n_objects * 5 / 4);
 }
 
 /* Each object alone shows enough of itself, and in the middle square. */

@@ -208,8 +208,10 @@ check_text (Fixture *fixture, gboolean whole, guint first)
       first);
   g_autoptr (ItuningTextPass) pass = ituning_text_pass_new (language, adapter,
       fixture->parameters, fixture->pool);
+  const gsize dims[] = { 3, N_VISUAL, VISUAL_WIDTH };
+  float *visual_tokens = ituning_parameters_add (fixture->parameters,
+      "visual_tokens", dims, 3);
   guint32 ids[13], targets[13];
-  float visual_tokens[3 * N_VISUAL * VISUAL_WIDTH];
   TextLoss loss = { .pass = pass,
     .how = { .scale = 1.0 / 12.0, .label_smoothing = 0.1 } };
   double trained;
@@ -217,7 +219,9 @@ check_text (Fixture *fixture, gboolean whole, guint first)
   randomise (fixture);
   fill_batch (fixture, &loss.batch, ids, targets, visual_tokens);
   ituning_parameters_clear_gradients (fixture->parameters);
-  trained = ituning_text_pass_train (pass, &loss.batch, &loss.how, NULL);
+  trained = ituning_text_pass_train (pass, &loss.batch, &loss.how,
+      &(ItuningTextInputs){ NULL,
+          ituning_parameters_gradient (fixture->parameters, visual_tokens) });
   g_assert_cmpfloat_with_epsilon (trained * loss.how.scale, text_loss (&loss),
       1e-5);
   check_all (fixture, text_loss, &loss);
@@ -285,7 +289,8 @@ test_prefix (Fixture *fixture, gconstpointer data)
   loss.batch.prefix = prefix;
   loss.batch.n_prefix = N_PREFIX;
   ituning_text_pass_train (pass, &loss.batch, &loss.how,
-      ituning_parameters_gradient (fixture->parameters, prefix));
+      &(ItuningTextInputs){
+          ituning_parameters_gradient (fixture->parameters, prefix), NULL });
   check_all (fixture, text_loss, &loss);
 }
 
@@ -294,13 +299,16 @@ test_prefix (Fixture *fixture, gconstpointer data)
 #define IMAGE ((gsize) 8)
 #define EMBED_WIDTH ((gsize) 6)
 #define N_IMAGES ((gsize) 3)
+#define IMAGE_TOKENS ((gsize) 5) /* four patches and the class */
+#define IMAGE_WIDTH ((gsize) 12)
 
 typedef struct
 {
   ItuningVisionPass *pass;
   float pixels[N_IMAGES * 3 * IMAGE * IMAGE];
-  float weights[N_IMAGES *
-      EMBED_WIDTH]; /* the loss is a weighted sum of the embeddings */
+  /* The loss is a weighted sum of the embeddings and of all tokens. */
+  float weights[N_IMAGES * EMBED_WIDTH];
+  float token_weights[N_IMAGES * IMAGE_TOKENS * IMAGE_WIDTH];
 } VisionLoss;
 
 static double
@@ -308,18 +316,22 @@ vision_loss (gpointer network)
 {
   VisionLoss *self = network;
   float embeds[N_IMAGES * EMBED_WIDTH];
+  const float *tokens;
   double loss = 0.0;
 
   ituning_vision_pass_forward (self->pass, embeds, self->pixels, N_IMAGES);
   for (gsize i = 0; i < N_IMAGES * EMBED_WIDTH; i++)
     loss += (double) self->weights[i] * (double) embeds[i];
+  tokens = ituning_vision_pass_get_tokens (self->pass);
+  for (gsize i = 0; i < N_IMAGES * IMAGE_TOKENS * IMAGE_WIDTH; i++)
+    loss += (double) self->token_weights[i] * (double) tokens[i];
   return loss;
 }
 
 static void
 test_vision (Fixture *fixture, gconstpointer data)
 {
-  const ItuningVisionConfig config = { .hidden_size = 12,
+  const ItuningVisionConfig config = { .hidden_size = IMAGE_WIDTH,
     .intermediate_size = 20,
     .num_hidden_layers = 2,
     .num_attention_heads = 3,
@@ -341,9 +353,11 @@ test_vision (Fixture *fixture, gconstpointer data)
   randomise (fixture);
   fill_random (fixture->rand, loss.pixels, G_N_ELEMENTS (loss.pixels));
   fill_random (fixture->rand, loss.weights, G_N_ELEMENTS (loss.weights));
+  fill_random (fixture->rand, loss.token_weights,
+      G_N_ELEMENTS (loss.token_weights));
   ituning_parameters_clear_gradients (fixture->parameters);
   vision_loss (&loss);
-  ituning_vision_pass_backward (pass, loss.weights);
+  ituning_vision_pass_backward (pass, loss.weights, loss.token_weights);
   check_all (fixture, vision_loss, &loss);
 }
 
