@@ -22,6 +22,20 @@ take_module (ItuningAdapter *self, gsize index)
   module->o = ituning_linear_take (self->weights, C, R, "o_proj");
 }
 
+static void
+take_prefix (ItuningAdapter *self)
+{
+  const ItuningAdapterConfig *config = &self->config;
+  const gsize width = config->prefix_length * config->hidden_size;
+  const gsize inner = MAX (width / 2, 1);
+
+  ituning_weights_set_prefix (self->weights, "prefix.");
+  self->prefix1 = ituning_linear_take (self->weights, inner,
+      config->projection_dim, "c_fc");
+  self->prefix1.activation = ITUNING_ACTIVATION_GELU_TANH;
+  self->prefix2 = ituning_linear_take (self->weights, width, inner, "c_proj");
+}
+
 /**
  * ituning_adapter_new:
  * @config: (transfer full): its config, taken also when the call fails
@@ -43,6 +57,8 @@ ituning_adapter_new (ItuningAdapterConfig *config, ItuningWeights *weights,
   self->modules = g_new0 (ItuningModule, MAX (self->config.n_layers, 1));
   for (gsize i = 0; i < self->config.n_layers; i++)
     take_module (self, i);
+  if (self->config.prefix_length > 0)
+    take_prefix (self);
   if (!ituning_weights_finish (weights, &self->info, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -145,18 +161,35 @@ ituning_adapter_scratch_clear (ItuningAdapterScratch *scratch)
 
 /* --- the image's side --------------------------------------------------- */
 
+/* Returns: (transfer full): [prefix_length, C] */
+static float *
+make_prefix (const ItuningAdapter *adapter, ItuningPool *pool,
+    const float *image_embeds)
+{
+  g_autofree float *inner = g_new (float, adapter->prefix1.n_out);
+  float *prefix = g_new (float, adapter->prefix2.n_out);
+
+  ituning_linear_forward (pool, inner, image_embeds, &adapter->prefix1, 1, 1.0f,
+      FALSE);
+  ituning_linear_forward (pool, prefix, inner, &adapter->prefix2, 1, 1.0f,
+      FALSE);
+  return prefix;
+}
+
 /**
  * ituning_memory_new:
  * @adapter: an adapter
  * @pool: the threads to work with
  * @visual_tokens: [S, D] visual tokens of one image
  * @S: how many
+ * @image_embeds: (nullable): [projection_dim] its image embedding, for an
+ *   adapter with a prefix
  *
- * Returns: (transfer full): the keys and values of all modules
+ * Returns: (transfer full): the keys and values of all modules, and the prefix
  */
 ItuningMemory *
 ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
-    const float *visual_tokens, gsize S)
+    const float *visual_tokens, gsize S, const float *image_embeds)
 {
   const gsize size = S * adapter->config.bottleneck_size;
   const gsize n = MAX (adapter->config.n_layers, 1);
@@ -173,6 +206,8 @@ ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
     ituning_linear_forward (pool, self->values + i * size, visual_tokens,
         &adapter->modules[i].v, S, 1.0f, FALSE);
   }
+  if (adapter->config.prefix_length > 0)
+    self->prefix = make_prefix (adapter, pool, image_embeds);
   return self;
 }
 
@@ -199,6 +234,7 @@ ituning_memory_unref (ItuningMemory *memory)
     return;
   g_aligned_free (memory->keys);
   g_aligned_free (memory->values);
+  g_free (memory->prefix);
   ituning_adapter_unref (memory->adapter);
   g_free (memory);
 }

@@ -14,7 +14,15 @@
  *   x += scale * (softmax (Q K^T / sqrt (R / heads)) Z Wo + bo)
  *
  * where V [S, D] are the image's visual tokens. Every text token sees every
- * visual token. */
+ * visual token.
+ *
+ * For comparison an adapter may have, in place of modules or beside them, a
+ * prefix (Mokady et al. 2021, ClipCap, section 3.2): P embeddings that stand
+ * before the text, made of the image embedding e by an MLP
+ *
+ *   prefix = W2 gelu (W1 e + b1) + b2      [P, C], inner width P C / 2
+ *
+ * (ClipCap has tanh where this has gelu_new, as GPT-2). */
 
 typedef struct
 {
@@ -29,9 +37,10 @@ typedef struct
   ItuningPartInfo info;
   ItuningWeights *weights; /* owned: what the modules point into */
   ItuningModule *modules; /* owned: [config.n_layers] */
+  ItuningLinear prefix1, prefix2; /* with a prefix_length */
 } ItuningAdapter;
 
-/* The keys and values of one image for one adapter. Immutable once made. */
+/* What one adapter makes of one image. Immutable once made. */
 typedef struct
 {
   gatomicrefcount refs;
@@ -39,6 +48,7 @@ typedef struct
   gsize S; /* visual tokens */
   float *keys; /* owned: [modules, S, R] */
   float *values; /* owned: [modules, S, R] */
+  float *prefix; /* owned: [prefix_length, C]; NULL without one */
 } ItuningMemory;
 
 /* Scratch memory of one caller; zero-initialised it is empty. */
@@ -63,6 +73,6 @@ void ituning_adapter_scratch_clear (ItuningAdapterScratch *scratch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningAdapter, ituning_adapter_unref)
 
 ItuningMemory *ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
-    const float *visual_tokens, gsize S);
+    const float *visual_tokens, gsize S, const float *image_embeds);
 ItuningMemory *ituning_memory_ref (ItuningMemory *memory);
 void ituning_memory_unref (ItuningMemory *memory);

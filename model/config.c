@@ -356,6 +356,24 @@ require (ItuningConfigReader *self, const char *const *members, gsize n_members)
           members[i]);
 }
 
+/* Adapters without a prefix need not speak of it, in packed files neither. */
+static void
+read_prefix (ItuningConfigReader *self, ItuningAdapterConfig *config)
+{
+  if (self->packed != NULL &&
+      ituning_gguf_find (self->packed,
+          ituning_config_name (self, "prefix_length")) == NULL)
+    return;
+  ituning_config_read_size (self, "prefix_length", 0, MAX_WIDTH,
+      &config->prefix_length);
+  if (config->prefix_length > 0)
+    ituning_config_read_size (self, "projection_dim", 1, MAX_WIDTH,
+        &config->projection_dim);
+  if (self->ok && config->prefix_length > 0 && config->projection_dim == 0)
+    ituning_config_refuse (self, ITUNING_ERROR_FORMAT, "has no \"%s\"",
+        ituning_config_name (self, "projection_dim"));
+}
+
 static void
 read_adapter (ItuningConfigReader *self, ItuningAdapterConfig *config)
 {
@@ -370,6 +388,7 @@ read_adapter (ItuningConfigReader *self, ItuningAdapterConfig *config)
   ituning_config_read_double (self, "scale", &config->scale);
   ituning_config_read_boolean (self, "visual_post_layernorm",
       &config->visual_post_layernorm);
+  read_prefix (self, config);
   read_layers (self, config);
   if (self->ok)
     ituning_config_check_heads (self, "bottleneck_size",

@@ -47,6 +47,8 @@ typedef struct
   guint *layers; /* owned: [n_layers], ascending */
   gsize n_layers;
   gboolean visual_post_layernorm;
+  gsize prefix_length; /* embeddings made of the image's; 0 for none */
+  gsize projection_dim; /* of the image embedding, with a prefix */
 } ItuningAdapterConfig;
 
 gboolean ituning_vision_config_load (ItuningVisionConfig *config,

@@ -82,20 +82,16 @@ ituning_decoder_select (ItuningDecoder *decoder, const guint *parents, gsize B)
 
 /* --- forward ------------------------------------------------------------ */
 
-/* ids [B, T] -> x [B, T, C] */
+/* What a token or an embedding of a prefix begins as: itself at its position. */
 static void
-embed (const ItuningDecoder *self, const ItuningLanguage *language, float *x,
-    const guint32 *ids, gsize T)
+place (const ItuningDecoder *self, const ItuningLanguage *language, float *x,
+    const float *embedding, gsize t)
 {
-  const ItuningKernels *kernels = ituning_kernels_get ();
   const gsize C = language->config.n_embd;
 
-  for (gsize row = 0; row < self->B * T; row++) {
-    memcpy (x + row * C, language->token_embeddings + ids[row] * C,
-        C * sizeof (float));
-    kernels->add (x + row * C,
-        language->position_embeddings + (self->n_past + row % T) * C, C);
-  }
+  memcpy (x, embedding, C * sizeof (float));
+  ituning_kernels_get ()->add (x,
+      language->position_embeddings + (self->n_past + t) * C, C);
 }
 
 static gsize
@@ -206,6 +202,47 @@ add_mlp (ItuningDecoder *self, const ItuningLanguage *language,
         memories, self->B, T);
 }
 
+/* The blocks, on x [B, T, C]. */
+static void
+append (ItuningDecoder *self, const ItuningLanguage *language,
+    const ItuningAdapter *adapter, ItuningPool *pool, float *x, gsize T,
+    ItuningMemory *const *memories)
+{
+  g_assert (self->n_past + T <= self->max_positions);
+  for (gsize i = 0; i < language->config.n_layer; i++) {
+    add_attention (self, language, pool, x, i, T);
+    add_mlp (self, language, adapter, pool, x, i, T, memories);
+  }
+  self->n_past += T;
+}
+
+/**
+ * ituning_decoder_put_prefix:
+ * @decoder: empty sequences
+ * @language: the model
+ * @adapter: its adapter
+ * @pool: the threads to work with
+ * @memories: [B] the image of each sequence
+ *
+ * Begins the sequences with the prefix that the adapter makes of their images,
+ * if it makes one.
+ */
+void
+ituning_decoder_put_prefix (ItuningDecoder *decoder,
+    const ItuningLanguage *language, const ItuningAdapter *adapter,
+    ItuningPool *pool, ItuningMemory *const *memories)
+{
+  const gsize P = adapter->config.prefix_length, C = language->config.n_embd;
+  float *x = ituning_buffer_reserve (&decoder->x, decoder->B * P * C);
+
+  if (P == 0)
+    return;
+  for (gsize row = 0; row < decoder->B * P; row++)
+    place (decoder, language, x + row * C,
+        memories[row / P]->prefix + row % P * C, row % P);
+  append (decoder, language, adapter, pool, x, P, memories);
+}
+
 /**
  * ituning_decoder_forward:
  * @decoder: the sequences
@@ -228,16 +265,13 @@ ituning_decoder_forward (ItuningDecoder *decoder,
     ItuningPool *pool, const guint32 *ids, gsize T,
     ItuningMemory *const *memories)
 {
-  float *x = ituning_buffer_reserve (&decoder->x,
-      decoder->B * T * language->config.n_embd);
+  const gsize C = language->config.n_embd;
+  float *x = ituning_buffer_reserve (&decoder->x, decoder->B * T * C);
 
-  g_assert (decoder->n_past + T <= decoder->max_positions);
-  embed (decoder, language, x, ids, T);
-  for (gsize i = 0; i < language->config.n_layer; i++) {
-    add_attention (decoder, language, pool, x, i, T);
-    add_mlp (decoder, language, adapter, pool, x, i, T, memories);
-  }
-  decoder->n_past += T;
+  for (gsize row = 0; row < decoder->B * T; row++)
+    place (decoder, language, x + row * C,
+        language->token_embeddings + ids[row] * C, row % T);
+  append (decoder, language, adapter, pool, x, T, memories);
   return x;
 }
 

@@ -26,6 +26,9 @@ typedef struct
 void ituning_decoder_start (ItuningDecoder *decoder,
     const ItuningLanguage *language, gsize B, gsize max_rows,
     gsize max_positions);
+void ituning_decoder_put_prefix (ItuningDecoder *decoder,
+    const ItuningLanguage *language, const ItuningAdapter *adapter,
+    ItuningPool *pool, ItuningMemory *const *memories);
 const float *ituning_decoder_forward (ItuningDecoder *decoder,
     const ItuningLanguage *language, const ItuningAdapter *adapter,
     ItuningPool *pool, const guint32 *ids, gsize T,

@@ -126,8 +126,8 @@ ituning_features_visual_tokens (const ItuningFeatures *features,
  * @model: a model with an adapter
  * @scratch: scratch memory of the caller
  *
- * Computes the keys and values of the model's adapter, unless they are those
- * that were asked for last.
+ * Computes what the model's adapter makes of the image, unless it is that of
+ * the adapter that was asked last.
  *
  * Returns: (transfer full): the keys and values
  */
@@ -144,7 +144,8 @@ ituning_features_get_memory (ItuningFeatures *features,
     ituning_features_visual_tokens (features, model, tokens);
     ituning_memory_unref (features->memory);
     features->memory = ituning_memory_new (model->adapter,
-        model->backbone->pool, tokens, features->n_tokens);
+        model->backbone->pool, tokens, features->n_tokens,
+        features->image_embeds);
   }
   memory = ituning_memory_ref (features->memory);
   g_mutex_unlock (&features->lock);

@@ -254,6 +254,7 @@ typedef struct
     gsize n_layers;
     const guint *layers; /* [n_layers] GPT-2 blocks that have a module */
     gboolean visual_post_layernorm;
+    gsize prefix_length; /* embeddings before the text; 0 for none */
   } adapter;
 } ItuningModelInfo;
 

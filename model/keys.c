@@ -41,6 +41,8 @@ const ItuningKey ituning_adapter_keys[] = {
   { "scale", ITUNING_ADAPTER_KEYS "scale" },
   { "layers", ITUNING_ADAPTER_KEYS "layers" },
   { "visual_post_layernorm", ITUNING_ADAPTER_KEYS "visual_post_layernorm" },
+  { "prefix_length", ITUNING_ADAPTER_KEYS "prefix_length" },
+  { "projection_dim", ITUNING_ADAPTER_KEYS "projection_length" },
   { NULL, NULL },
 };
 
@@ -168,4 +170,8 @@ ituning_adapter_config_pack (const ItuningAdapterConfig *config,
       ituning_key_find (packer.keys, "layers"), config->layers,
       config->n_layers);
   put_boolean (&packer, "visual_post_layernorm", config->visual_post_layernorm);
+  if (config->prefix_length == 0)
+    return;
+  put_size (&packer, "prefix_length", config->prefix_length);
+  put_size (&packer, "projection_dim", config->projection_dim);
 }

@@ -189,6 +189,7 @@ describe (ItuningModel *self)
   info->adapter.layers = self->adapter->config.layers;
   info->adapter.visual_post_layernorm =
       self->adapter->config.visual_post_layernorm;
+  info->adapter.prefix_length = self->adapter->config.prefix_length;
 }
 
 /**
@@ -225,6 +226,19 @@ check_fit (const ItuningBackbone *backbone, const ItuningAdapter *adapter,
         " and text of %" G_GSIZE_FORMAT ", the model has %" G_GSIZE_FORMAT
         " and %" G_GSIZE_FORMAT,
         folder, config->vision_hidden_size, config->hidden_size, D, C);
+    return FALSE;
+  }
+  if (config->prefix_length > 0 &&
+      (config->projection_dim != backbone->vision->config.projection_dim ||
+          config->prefix_length >= backbone->language->config.n_positions)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: the adapter makes a prefix of %" G_GSIZE_FORMAT
+        " of image embeddings of %" G_GSIZE_FORMAT
+        ", the model has %" G_GSIZE_FORMAT " positions and embeddings of "
+        "%" G_GSIZE_FORMAT,
+        folder, config->prefix_length, config->projection_dim,
+        backbone->language->config.n_positions,
+        backbone->vision->config.projection_dim);
     return FALSE;
   }
   if (config->n_layers > 0 &&

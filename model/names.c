@@ -53,6 +53,8 @@ static const struct
   { "h.#.ituning.k_proj", "blk.#.ituning_k", ITUNING_NAME_MATRIX },
   { "h.#.ituning.v_proj", "blk.#.ituning_v", ITUNING_NAME_MATRIX },
   { "h.#.ituning.o_proj", "blk.#.ituning_o", ITUNING_NAME_MATRIX },
+  { "prefix.c_fc", "ituning_prefix_up", ITUNING_NAME_MATRIX },
+  { "prefix.c_proj", "ituning_prefix_down", ITUNING_NAME_MATRIX },
 };
 
 /* Whether [@size] @name is of the form @pattern; @number gets what its '#' is.

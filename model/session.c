@@ -166,14 +166,16 @@ ituning_session_visual_tokens (ItuningSession *session,
 /* --- logits ------------------------------------------------------------- */
 
 static gboolean
-check_ids (const ItuningModelInfo *info, const guint32 *ids, gsize n_ids,
-    GError **error)
+check_ids (const ItuningModelInfo *info, gsize n_prefix, const guint32 *ids,
+    gsize n_ids, GError **error)
 {
-  if (n_ids == 0 || n_ids > info->language.n_positions) {
+  const gsize room = info->language.n_positions - n_prefix;
+
+  if (n_ids == 0 || n_ids > room) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
         "a text of %" G_GSIZE_FORMAT " tokens; the model takes 1 to "
         "%" G_GSIZE_FORMAT,
-        n_ids, info->language.n_positions);
+        n_ids, room);
     return FALSE;
   }
   for (gsize i = 0; i < n_ids; i++) {
@@ -221,10 +223,12 @@ ituning_session_logits (ItuningSession *session, ItuningFeatures *features,
   const ItuningBackbone *backbone;
   ItuningMemory *memory = NULL;
   const float *hidden;
+  gsize n_prefix;
 
   g_return_val_if_fail (session != NULL && logits != NULL, FALSE);
   backbone = session->model->backbone;
-  if (!check_ids (&session->model->info, input_ids, n_ids, error) ||
+  n_prefix = features != NULL ? session->model->info.adapter.prefix_length : 0;
+  if (!check_ids (&session->model->info, n_prefix, input_ids, n_ids, error) ||
       g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (features != NULL) {
@@ -234,7 +238,11 @@ ituning_session_logits (ItuningSession *session, ItuningFeatures *features,
     memory = ituning_features_get_memory (features, session->model,
         &session->hidden);
   }
-  ituning_decoder_start (&session->decoder, backbone->language, 1, 1, n_ids);
+  ituning_decoder_start (&session->decoder, backbone->language, 1, 1,
+      n_prefix + n_ids);
+  if (memory != NULL)
+    ituning_decoder_put_prefix (&session->decoder, backbone->language,
+        session->model->adapter, backbone->pool, &memory);
   hidden = ituning_decoder_forward (&session->decoder, backbone->language,
       session->model->adapter, backbone->pool, input_ids, n_ids,
       memory != NULL ? &memory : NULL);
@@ -339,7 +347,9 @@ batch_run (Batch *self, ItuningSession *session, guint max_new_tokens,
   gssize n_rows = (gssize) self->n;
 
   ituning_decoder_start (decoder, backbone->language, self->n, self->max_rows,
-      max_new_tokens);
+      session->model->info.adapter.prefix_length + max_new_tokens);
+  ituning_decoder_put_prefix (decoder, backbone->language,
+      session->model->adapter, backbone->pool, self->memories);
   while (n_rows > 0) {
     const float *hidden;
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
@@ -395,7 +405,8 @@ static gboolean
 check_request (const ItuningModel *model, ItuningFeatures *const *features,
     gsize n_features, const ItuningGenerateOptions *options, GError **error)
 {
-  const gsize n_positions = model->info.language.n_positions;
+  const gsize n_positions = model->info.language.n_positions -
+      model->info.adapter.prefix_length;
 
   if (!ituning_generate_options_check (options, error) ||
       !check_adapter (model, error))
@@ -418,7 +429,7 @@ choose_batch (const ItuningModel *model, const ItuningGenerateOptions *options)
 {
   const ItuningLanguageConfig *config = &model->backbone->language->config;
   const gsize row = 2 * sizeof (float) * config->n_layer * config->n_embd *
-      options->max_new_tokens;
+      (model->info.adapter.prefix_length + options->max_new_tokens);
   const gsize rows = MIN (MAX_ROWS, CACHE_BYTES / row);
 
   return MAX (1, rows / options->num_beams);
@@ -454,7 +465,8 @@ ituning_session_caption (ItuningSession *session,
 
   g_return_val_if_fail (session != NULL && captions != NULL, FALSE);
   defaults.max_new_tokens = (guint) MIN (defaults.max_new_tokens,
-      session->model->info.language.n_positions);
+      session->model->info.language.n_positions -
+          session->model->info.adapter.prefix_length);
   if (!check_request (session->model, features, n_features, how, error))
     return FALSE;
   made = g_new0 (ItuningCaption *, n_features + 1);

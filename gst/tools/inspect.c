@@ -93,6 +93,12 @@ append_sizes (GString *text, const ItuningModelInfo *info)
     g_string_append (text, "  adapter   none\n");
     return;
   }
+  if (info->adapter.prefix_length > 0)
+    g_string_append_printf (text,
+        "  adapter   prefix of %zu embeddings, made of the image embedding\n",
+        info->adapter.prefix_length);
+  if (info->adapter.n_layers == 0)
+    return;
   g_string_append_printf (text,
       "  adapter   I-Tuning: %zu modules of %zu, %zu head%s, scale %g, %s\n"
       "            ",
@@ -197,6 +203,7 @@ append_adapter_json (GString *json, const ItuningModelInfo *info)
   tool_json_append_ids (json, info->adapter.layers, info->adapter.n_layers);
   g_string_append_printf (json, ", \"visual_post_layernorm\": %s, ",
       info->adapter.visual_post_layernorm ? "true" : "false");
+  append_member (json, "prefix_length", info->adapter.prefix_length);
   append_part_members (json, &info->adapter.part);
 }
 

@@ -14,8 +14,8 @@ typedef struct
 {
   ToolModelOptions model;
   ToolTrainOptions train;
-  gint64 bottleneck, heads, max_length;
-  char *layers, *captions, *images, *split, *unfreeze; /* owned */
+  gint64 bottleneck, heads, max_length, prefix_length;
+  char *layers, *captions, *images, *split, *unfreeze, *method; /* owned */
   gboolean strict;
 } Arguments;
 
@@ -29,6 +29,7 @@ clear_arguments (Arguments *self)
   g_free (self->images);
   g_free (self->split);
   g_free (self->unfreeze);
+  g_free (self->method);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
@@ -46,6 +47,19 @@ read_layers (const char *layers, guint *top_layers, GError **error)
         layers);
   *top_layers = (guint) n;
   return TRUE;
+}
+
+/* "ituning" or "prefix" */
+static gboolean
+read_method (const Arguments *given, guint *prefix_length, GError **error)
+{
+  if (given->method == NULL || g_str_equal (given->method, "ituning"))
+    return TRUE;
+  if (!g_str_equal (given->method, "prefix"))
+    return tool_options_usage_error (error,
+        "--method %s: wanted ituning or prefix", given->method);
+  return tool_options_get_count ("--prefix-length", given->prefix_length, 1,
+      1 << 16, prefix_length, error);
 }
 
 static gboolean
@@ -67,6 +81,7 @@ check_arguments (Arguments *given, GError **error)
     return tool_options_usage_error (error, "--max-length: wanted 3 or more");
   return tool_model_options_check (&given->model, error) &&
       read_layers (given->layers, &train->top_layers, error) &&
+      read_method (given, &train->prefix_length, error) &&
       tool_options_get_count ("--bottleneck", given->bottleneck, 0, 1 << 20,
           &train->bottleneck_size, error) &&
       tool_options_get_count ("--heads", given->heads, 1, 1 << 20,
@@ -115,6 +130,7 @@ tool_train_run (char **argv, GCancellable *cancellable, GError **error)
 {
   g_auto (Arguments) given = { .heads = 1,
     .max_length = 64,
+    .prefix_length = 10,
     .train = TOOL_TRAIN_OPTIONS_INIT };
   ItuningTrainOptions *train = &given.train.train;
   const GOptionEntry entries[] = {
@@ -138,6 +154,12 @@ tool_train_run (char **argv, GCancellable *cancellable, GError **error)
     { "unfreeze", 0, 0, G_OPTION_ARG_STRING, &given.unfreeze,
         "Train this too: language; it is written into the folder's language/",
         "PART" },
+    { "method", 0, 0, G_OPTION_ARG_STRING, &given.method,
+        "New adapter: ituning, or prefix: embeddings before the text, made of "
+        "the image's (ituning)",
+        "NAME" },
+    { "prefix-length", 0, 0, G_OPTION_ARG_INT64, &given.prefix_length,
+        "New adapter: embeddings of a prefix (10)", "N" },
     { "bottleneck", 0, 0, G_OPTION_ARG_INT64, &given.bottleneck,
         "New adapter: width (half the text's)", "N" },
     { "heads", 0, 0, G_OPTION_ARG_INT64, &given.heads,

@@ -38,8 +38,33 @@ ituning_adapter_copy (const ItuningAdapter *adapter,
 
 /* --- a fresh adapter ---------------------------------------------------- */
 
+/* A prefix, and no modules. */
 static gboolean
-choose_config (ItuningAdapterConfig *config, gsize vision_hidden_size,
+choose_prefix (ItuningAdapterConfig *config, const ItuningVisionConfig *vision,
+    const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
+    GError **error)
+{
+  if (options->prefix_length >= language->n_positions) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "a prefix of %u; the language model has %zu positions",
+        options->prefix_length, language->n_positions);
+    return FALSE;
+  }
+  *config = (ItuningAdapterConfig){
+    .vision_hidden_size = vision->hidden_size,
+    .hidden_size = language->n_embd,
+    .bottleneck_size = 1,
+    .num_heads = 1,
+    .scale = 1.0,
+    .layers = g_new0 (guint, 1),
+    .prefix_length = options->prefix_length,
+    .projection_dim = vision->projection_dim,
+  };
+  return TRUE;
+}
+
+static gboolean
+choose_config (ItuningAdapterConfig *config, const ItuningVisionConfig *vision,
     const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
     GError **error)
 {
@@ -53,7 +78,7 @@ choose_config (ItuningAdapterConfig *config, gsize vision_hidden_size,
     return FALSE;
   }
   *config = (ItuningAdapterConfig){
-    .vision_hidden_size = vision_hidden_size,
+    .vision_hidden_size = vision->hidden_size,
     .hidden_size = language->n_embd,
     .bottleneck_size = options->bottleneck_size > 0 ? options->bottleneck_size
                                                     : language->n_embd / 2,
@@ -94,7 +119,7 @@ initialise (const ItuningParameters *parameters, guint first, guint64 seed)
 
 /**
  * ituning_adapter_new_fresh:
- * @vision_hidden_size: width of the visual tokens that it will see
+ * @vision: the tower whose images it will see
  * @language: the language model that it is for
  * @options: its shape and seed
  * @parameters: what its parameters become part of
@@ -103,7 +128,7 @@ initialise (const ItuningParameters *parameters, guint first, guint64 seed)
  *   %ITUNING_ERROR_INPUT
  */
 ItuningAdapter *
-ituning_adapter_new_fresh (gsize vision_hidden_size,
+ituning_adapter_new_fresh (const ItuningVisionConfig *vision,
     const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
     ItuningParameters *parameters, GError **error)
 {
@@ -112,7 +137,9 @@ ituning_adapter_new_fresh (gsize vision_hidden_size,
   ItuningWeights *weights;
   ItuningAdapter *adapter;
 
-  if (!choose_config (&config, vision_hidden_size, language, options, error))
+  if (options->prefix_length > 0
+          ? !choose_prefix (&config, vision, language, options, error)
+          : !choose_config (&config, vision, language, options, error))
     return NULL;
   weights = ituning_weights_new_random (0);
   ituning_parameters_adopt (parameters, weights);

@@ -5,7 +5,7 @@
 #include "model/train/ituning-train.h"
 #include "model/train/parameters.h"
 
-ItuningAdapter *ituning_adapter_new_fresh (gsize vision_hidden_size,
+ItuningAdapter *ituning_adapter_new_fresh (const ItuningVisionConfig *vision,
     const ItuningLanguageConfig *language, const ItuningTrainOptions *options,
     ItuningParameters *parameters, GError **error);
 ItuningAdapter *ituning_adapter_copy (const ItuningAdapter *adapter,

@@ -2,10 +2,12 @@
 #include "model/model.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/partfiles.h"
+#include "model/train/prefixpass.h"
 #include "model/train/task.h"
 
 /* I-Tuning: an adapter is trained on captions, both networks are frozen; or, to
- * compare with, the language model is trained with it. */
+ * compare with, the language model is trained with it, or the adapter is a
+ * prefix. */
 
 typedef struct
 {
@@ -14,6 +16,7 @@ typedef struct
   ItuningAdapter *adapter; /* owned; its values are the task's parameters */
   ItuningLanguage *language; /* owned: a copy that is trained; or NULL */
   ItuningTextPass *pass; /* owned */
+  ItuningPrefixPass *prefix; /* owned; NULL for an adapter without one */
 } AdapterTask;
 
 static gsize
@@ -22,33 +25,45 @@ count (const ItuningTask *task, const ItuningBatch *batch)
   return batch->n_targets;
 }
 
-/* The file has the tokens as they are before the post layer norm. */
-static void
-apply_post_norm (const AdapterTask *self, const ItuningBatch *batch)
+/* What the text pass gets: the captions, behind their prefixes, and what the
+ * modules see: the file has the tokens as they are before the post layer norm. */
+static ItuningTextBatch
+prepare (const AdapterTask *self, const ItuningBatch *batch)
 {
   float *tokens = batch->visual_tokens.values;
+  ItuningTextBatch text = batch->text;
 
+  if (self->prefix != NULL)
+    ituning_prefix_pass_forward (self->prefix, &batch->text, &text);
   if (self->adapter->config.visual_post_layernorm)
     ituning_vision_post_norm (self->model->backbone->vision, tokens, tokens,
         batch->text.n_sequences * batch->text.S);
+  return text;
 }
 
 static double
 train (ItuningTask *task, const ItuningBatch *batch, const ItuningTextHow *how)
 {
   AdapterTask *self = (AdapterTask *) task;
+  const ItuningTextBatch text = prepare (self, batch);
+  ItuningTextInputs inputs = { NULL, NULL };
+  double loss;
 
-  apply_post_norm (self, batch);
-  return ituning_text_pass_train (self->pass, &batch->text, how, NULL);
+  if (self->prefix != NULL)
+    inputs.prefix = ituning_prefix_pass_get_gradient (self->prefix);
+  loss = ituning_text_pass_train (self->pass, &text, how, &inputs);
+  if (self->prefix != NULL)
+    ituning_prefix_pass_backward (self->prefix);
+  return loss;
 }
 
 static double
 evaluate (ItuningTask *task, const ItuningBatch *batch)
 {
   AdapterTask *self = (AdapterTask *) task;
+  const ItuningTextBatch text = prepare (self, batch);
 
-  apply_post_norm (self, batch);
-  return ituning_text_pass_loss (self->pass, &batch->text,
+  return ituning_text_pass_loss (self->pass, &text,
       &(ItuningTextHow){ .scale = 1.0 });
 }
 
@@ -61,7 +76,8 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
   return ituning_dataset_check_visual_tokens (dataset, info->vision.hidden_size,
              error) &&
       ituning_dataset_check_captions (dataset, info->language.vocab_size,
-          info->language.n_positions, error);
+          info->language.n_positions - self->adapter->config.prefix_length,
+          error);
 }
 
 static gboolean
@@ -95,6 +111,7 @@ adapter_task_free (ItuningTask *task)
   AdapterTask *self = (AdapterTask *) task;
 
   ituning_text_pass_free (self->pass);
+  ituning_prefix_pass_free (self->prefix);
   ituning_adapter_unref (self->adapter);
   ituning_language_free (self->language);
   ituning_parameters_free (self->task.parameters);
@@ -160,7 +177,7 @@ ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
   self->model = ituning_model_ref (model);
   self->adapter = model->adapter != NULL && !options->fresh
       ? ituning_adapter_copy (model->adapter, self->task.parameters)
-      : ituning_adapter_new_fresh (model->backbone->vision->config.hidden_size,
+      : ituning_adapter_new_fresh (&model->backbone->vision->config,
             &model->backbone->language->config, options, self->task.parameters,
             error);
   if (self->adapter == NULL ||
@@ -172,5 +189,8 @@ ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
           ? self->language
           : model->backbone->language,
       self->adapter, self->task.parameters, self->task.pool);
+  if (self->adapter->config.prefix_length > 0)
+    self->prefix = ituning_prefix_pass_new (self->adapter,
+        model->backbone->vision, self->task.parameters, self->task.pool);
   return ituning_trainer_new_for_task (&self->task, dataset, options, error);
 }

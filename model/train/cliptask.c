@@ -383,8 +383,9 @@ make_captioner (ClipTask *self, const ItuningTrainOptions *options,
   wide.bottleneck_size = (guint) self->text->config.n_embd;
   wide.num_heads = (guint) self->text->config.n_head;
   wide.top_layers = 0;
+  wide.prefix_length = 0;
   self->captioning = options->captioning;
-  self->captioner = ituning_adapter_new_fresh (self->vision->config.hidden_size,
+  self->captioner = ituning_adapter_new_fresh (&self->vision->config,
       &self->text->config, &wide, self->task.parameters, error);
   if (self->captioner == NULL)
     return FALSE;

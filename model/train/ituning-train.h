@@ -139,6 +139,9 @@ typedef enum
  * @top_layers: of a new adapter: GPT-2 blocks that get a module, counted from
  *   the top; 0 for all
  * @visual_post_layernorm: of a new adapter
+ * @prefix_length: a new adapter is, in place of I-Tuning modules, a prefix of
+ *   so many embeddings made of the image embedding, to compare with; 0 for
+ *   modules
  *
  * Start from %ITUNING_TRAIN_OPTIONS_INIT.
  */
@@ -163,6 +166,7 @@ typedef struct
   double scale;
   guint top_layers;
   gboolean visual_post_layernorm;
+  guint prefix_length;
 } ItuningTrainOptions;
 
 #define ITUNING_TRAIN_OPTIONS_INIT \

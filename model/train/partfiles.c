@@ -49,6 +49,10 @@ ituning_adapter_config_to_json (const ItuningAdapterConfig *config)
   json_object_set_array_member (object, "layers", layers);
   json_object_set_boolean_member (object, "visual_post_layernorm",
       config->visual_post_layernorm);
+  if (config->prefix_length > 0) {
+    set_size (object, "prefix_length", config->prefix_length);
+    set_size (object, "projection_dim", config->projection_dim);
+  }
   return object;
 }
 

@@ -315,6 +315,42 @@ test_unfrozen_language_learns_more (void)
       0.5 * read_last_loss (folder, "frozen"));
 }
 
+/* A prefix of the image embedding, and no modules: it is trained, packed and
+ * captions with. */
+static void
+test_prefix_is_an_adapter (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autoptr (Run) run = TRAIN (folder, "out", "--fresh", "--method", "prefix",
+      "--prefix-length", "4", "--steps", "60", "--lr", "0.01");
+  g_autoptr (Run) long_one = TRAIN (folder, "long", "--fresh", "--method",
+      "prefix", "--prefix-length", "32", "--steps", "1");
+  g_autoptr (Run) other = TRAIN (folder, "other", "--method", "lora");
+  g_autofree char *model = find_data ("");
+  g_autofree char *adapter = g_build_filename (folder, "out", NULL);
+  g_autofree char *packed = g_build_filename (folder, "packed.gguf", NULL);
+  g_autofree char *image = g_test_build_filename (G_TEST_DIST, "data",
+      "preprocess", "blobs-48x64.png", NULL);
+  g_autoptr (Run) convert = NULL, apart = NULL, together = NULL;
+  g_autoptr (Run) inspect = NULL;
+
+  g_assert_cmpint (run->status, ==, 0);
+  g_assert_cmpfloat (read_last_loss (folder, "out"), <, 3.0);
+  assert_fails (long_one, 1, "a prefix of 32", "32 positions");
+  assert_fails (other, 2, "lora", "prefix");
+  convert = run_command (NULL, "convert", "--model", model, "--adapter",
+      adapter, "-o", packed, NULL);
+  g_assert_cmpint (convert->status, ==, 0);
+  inspect = run_command (NULL, "inspect", packed, NULL);
+  g_assert_nonnull (strstr (inspect->out, "prefix of 4 embeddings"));
+  apart = run_command (NULL, "caption", "--model", model, "--adapter", adapter,
+      "--max-new-tokens", "20", image, NULL);
+  together = run_command (NULL, "caption", "--model", packed,
+      "--max-new-tokens", "20", image, NULL);
+  g_assert_cmpint (apart->status, ==, 0);
+  g_assert_cmpstr (apart->out, ==, together->out);
+}
+
 /* --- refusals ----------------------------------------------------------- */
 
 static void
@@ -385,6 +421,7 @@ main (int argc, char **argv)
   g_test_add_func ("/train/upper-layers-alone", test_upper_layers_alone);
   g_test_add_func ("/train/unfrozen-language-learns-more",
       test_unfrozen_language_learns_more);
+  g_test_add_func ("/train/prefix-is-an-adapter", test_prefix_is_an_adapter);
   g_test_add_func ("/train/bad-input-is-named", test_bad_input_is_named);
   g_test_add_func ("/train/loss-that-overflows-stops-the-run",
       test_loss_that_overflows_stops_the_run);

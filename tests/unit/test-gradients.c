@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/train/contrast.h"
+#include "model/train/prefixpass.h"
 #include "model/train/random.h"
 #include "model/train/textpass.h"
 #include "model/train/visionpass.h"
@@ -328,8 +329,9 @@ vision_loss (gpointer network)
   return loss;
 }
 
-static void
-test_vision (Fixture *fixture, gconstpointer data)
+/* Frozen without @parameters. */
+static ItuningVision *
+make_vision (ItuningParameters *parameters)
 {
   const ItuningVisionConfig config = { .hidden_size = IMAGE_WIDTH,
     .intermediate_size = 20,
@@ -341,13 +343,22 @@ test_vision (Fixture *fixture, gconstpointer data)
     .hidden_act = ITUNING_ACTIVATION_QUICK_GELU,
     .layer_norm_eps = 1e-5 };
   ItuningWeights *weights = ituning_weights_new_random (3);
-  g_autoptr (ItuningVision) vision = NULL;
+  ItuningVision *vision;
+
+  if (parameters != NULL)
+    ituning_parameters_adopt (parameters, weights);
+  vision = ituning_vision_new (&config, weights, NULL);
+  g_assert_nonnull (vision);
+  return vision;
+}
+
+static void
+test_vision (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (ItuningVision) vision = make_vision (fixture->parameters);
   g_autoptr (ItuningVisionPass) pass = NULL;
   VisionLoss loss;
 
-  ituning_parameters_adopt (fixture->parameters, weights);
-  vision = ituning_vision_new (&config, weights, NULL);
-  g_assert_nonnull (vision);
   pass = ituning_vision_pass_new (vision, fixture->parameters, fixture->pool);
   loss.pass = pass;
   randomise (fixture);
@@ -359,6 +370,68 @@ test_vision (Fixture *fixture, gconstpointer data)
   vision_loss (&loss);
   ituning_vision_pass_backward (pass, loss.weights, loss.token_weights);
   check_all (fixture, vision_loss, &loss);
+}
+
+/* --- an adapter that is a prefix ---------------------------------------- */
+
+typedef struct
+{
+  ItuningPrefixPass *prefix;
+  ItuningTextPass *pass;
+  ItuningTextBatch batch;
+} PrefixLoss;
+
+static double
+prefix_loss (gpointer network)
+{
+  PrefixLoss *self = network;
+  ItuningTextBatch text;
+
+  ituning_prefix_pass_forward (self->prefix, &self->batch, &text);
+  return ituning_text_pass_loss (self->pass, &text,
+             &(ItuningTextHow){ .scale = 1.0 }) /
+      12.0;
+}
+
+static void
+test_prefix_of_an_image (Fixture *fixture, gconstpointer data)
+{
+  ItuningAdapterConfig config = { .vision_hidden_size = IMAGE_WIDTH,
+    .hidden_size = WIDTH,
+    .bottleneck_size = 1,
+    .num_heads = 1,
+    .layers = g_new0 (guint, 1),
+    .prefix_length = 3,
+    .projection_dim = EMBED_WIDTH };
+  ItuningWeights *weights = ituning_weights_new_random (4);
+  g_autoptr (ItuningLanguage) language = make_language (NULL);
+  g_autoptr (ItuningVision) vision = make_vision (NULL);
+  g_autoptr (ItuningAdapter) adapter = NULL;
+  g_autoptr (ItuningPrefixPass) prefix = NULL;
+  g_autoptr (ItuningTextPass) pass = NULL;
+  guint32 ids[13], targets[13];
+  float visual_tokens[3 * N_VISUAL * VISUAL_WIDTH];
+  ItuningTextBatch text;
+  PrefixLoss loss;
+
+  ituning_parameters_adopt (fixture->parameters, weights);
+  adapter = ituning_adapter_new (&config, weights, NULL);
+  g_assert_nonnull (adapter);
+  prefix = ituning_prefix_pass_new (adapter, vision, fixture->parameters,
+      fixture->pool);
+  pass = ituning_text_pass_new (language, adapter, fixture->parameters,
+      fixture->pool);
+  loss.prefix = prefix;
+  loss.pass = pass;
+  randomise (fixture);
+  fill_batch (fixture, &loss.batch, ids, targets, visual_tokens);
+  ituning_parameters_clear_gradients (fixture->parameters);
+  ituning_prefix_pass_forward (prefix, &loss.batch, &text);
+  ituning_text_pass_train (pass, &text,
+      &(ItuningTextHow){ .scale = 1.0 / 12.0 },
+      &(ItuningTextInputs){ ituning_prefix_pass_get_gradient (prefix), NULL });
+  ituning_prefix_pass_backward (prefix);
+  check_all (fixture, prefix_loss, &loss);
 }
 
 /* --- the contrast of both ----------------------------------------------- */
@@ -420,6 +493,7 @@ main (int argc, char **argv)
   ADD ("dropout-goes-by-its-seed", test_dropout_goes_by_its_seed);
   ADD ("prefix", test_prefix);
   ADD ("vision", test_vision);
+  ADD ("prefix-of-an-image", test_prefix_of_an_image);
   ADD ("contrast", test_contrast);
   return g_test_run ();
 }
