@@ -215,9 +215,11 @@ typedef struct
  *
  * What a model consists of. Sizes have the names of Hugging Face's configs.
  * The fields of the adapter are 0 and @layers is %NULL without one.
+ * @description is what the model's maker says that it knows, or %NULL.
  */
 typedef struct
 {
+  const char *description;
   struct
   {
     ItuningPartInfo part;
@@ -265,6 +267,8 @@ ITUNING_API ItuningModel *ituning_model_open_random (const char *size,
 ITUNING_API ItuningModel *ituning_model_with_adapter (ItuningModel *model,
     const char *adapter, GError **error);
 ITUNING_API gboolean ituning_model_is_built_in (void);
+ITUNING_API void ituning_model_set_description (ItuningModel *model,
+    const char *description);
 ITUNING_API gboolean ituning_model_save (ItuningModel *model, const char *path,
     ItuningType type, GCancellable *cancellable, GError **error);
 ITUNING_API ItuningModel *ituning_model_ref (ItuningModel *model);

@@ -327,6 +327,16 @@ has_adapter (const Place *place)
   return place->path != NULL && g_file_test (place->path, G_FILE_TEST_EXISTS);
 }
 
+/* Only packed files have one, and need not. */
+static gboolean
+read_description (const Place *place, char **description, GError **error)
+{
+  const char *key = ITUNING_DESCRIPTION_KEY;
+
+  return place->packed == NULL || !ituning_gguf_has_any (place->packed, key) ||
+      ituning_gguf_get_string (place->packed, key, description, error);
+}
+
 /**
  * ituning_model_open:
  * @path: (nullable): a bundle: a folder with `vision`, `language` and
@@ -348,13 +358,16 @@ ituning_model_open (const char *path, const ItuningModelOptions *options,
   const ItuningModelOptions *given = options != NULL ? options : &defaults;
   g_auto (Place) model = { 0 }, vision = { 0 }, language = { 0 };
   g_auto (Place) adapter = { 0 };
+  g_autofree char *description = NULL;
   g_autoptr (ItuningBackbone) backbone = NULL;
   ItuningAdapter *opened = NULL;
+  ItuningModel *self;
 
   if (!find_model (&model, path, given, error) ||
       !find_part (&vision, &model, given->vision, "vision", error) ||
       !find_part (&language, &model, given->language, "language", error) ||
-      !find_part (&adapter, &model, given->adapter, "adapter", error))
+      !find_part (&adapter, &model, given->adapter, "adapter", error) ||
+      !read_description (&model, &description, error))
     return NULL;
   backbone = backbone_open (&vision, &language, given->n_threads, error);
   if (backbone == NULL)
@@ -364,7 +377,9 @@ ituning_model_open (const char *path, const ItuningModelOptions *options,
     if (opened == NULL)
       return NULL;
   }
-  return ituning_model_new (g_steal_pointer (&backbone), opened);
+  self = ituning_model_new (g_steal_pointer (&backbone), opened);
+  ituning_model_set_description (self, description);
+  return self;
 }
 
 /**
@@ -408,6 +423,21 @@ ituning_model_is_built_in (void)
   return bytes != NULL;
 }
 
+/**
+ * ituning_model_set_description:
+ * @model: a model that nobody else has yet
+ * @description: (nullable): what it knows and what it does not, for people to
+ *   read; ituning_model_save () keeps it
+ */
+void
+ituning_model_set_description (ItuningModel *model, const char *description)
+{
+  g_return_if_fail (model != NULL);
+  g_free (model->description);
+  model->description = g_strdup (description);
+  model->info.description = model->description;
+}
+
 /* --- access ------------------------------------------------------------- */
 
 /**
@@ -434,6 +464,7 @@ ituning_model_unref (ItuningModel *model)
     return;
   ituning_adapter_unref (model->adapter);
   ituning_backbone_unref (model->backbone);
+  g_free (model->description);
   g_free (model);
 }
 

@@ -23,6 +23,7 @@ struct _ItuningModel
   ItuningBackbone *backbone; /* owned reference */
   ItuningAdapter *adapter; /* owned reference; NULL without one */
   ItuningModelInfo info;
+  char *description; /* owned; or NULL */
 };
 
 ItuningBackbone *ituning_backbone_new (guint n_threads);

@@ -49,13 +49,17 @@ make_name (const char *path)
 }
 
 static void
-pack_general (ItuningGgufWriter *writer, const char *path, guint file_type)
+pack_general (ItuningGgufWriter *writer, const ItuningModel *model,
+    const char *path, guint file_type)
 {
   g_autofree char *name = make_name (path);
 
   ituning_gguf_writer_put_string (writer, "general.architecture",
       ITUNING_PACKED_ARCHITECTURE);
   ituning_gguf_writer_put_string (writer, "general.name", name);
+  if (model->description != NULL)
+    ituning_gguf_writer_put_string (writer, ITUNING_DESCRIPTION_KEY,
+        model->description);
   ituning_gguf_writer_put_size (writer, "general.file_type", file_type);
   ituning_gguf_writer_put_size (writer, "general.alignment",
       ITUNING_GGUF_ALIGNMENT);
@@ -107,7 +111,7 @@ ituning_model_save (ItuningModel *model, const char *path, ItuningType type,
   if (!find_file_type (type, &file_type, error))
     return FALSE;
   writer = ituning_gguf_writer_new ();
-  pack_general (writer, path, file_type);
+  pack_general (writer, model, path, file_type);
   if (!pack_keys (writer, model, error))
     return FALSE;
   ituning_weights_pack (model->backbone->vision->weights, type, writer);

@@ -7,6 +7,7 @@
 /* A packed model: a GGUF file with a whole model in it. */
 
 #define ITUNING_PACKED_ARCHITECTURE "ituning"
+#define ITUNING_DESCRIPTION_KEY "general.description"
 
 gboolean ituning_packed_is (const char *path);
 ItuningGguf *ituning_packed_open (const char *path, GError **error);

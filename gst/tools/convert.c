@@ -58,13 +58,16 @@ check_output (const char *output, gboolean force, GError **error)
 gboolean
 tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
 {
-  g_autofree char *output = NULL, *name = NULL;
+  g_autofree char *output = NULL, *name = NULL, *description = NULL;
   gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "The file to write, a .gguf", "FILE" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &name,
         "What weights are stored as: f32, f16 or bf16 (f32)", "TYPE" },
+    { "description", 0, 0, G_OPTION_ARG_STRING, &description,
+        "What the model knows, for `inspect` to show (the model's own)",
+        "TEXT" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force, "Overwrite FILE", NULL },
     G_OPTION_ENTRY_NULL,
   };
@@ -87,6 +90,8 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
       !check_output (output, force, error))
     return FALSE;
   model = tool_model_options_open (&options, error);
+  if (model != NULL && description != NULL)
+    ituning_model_set_description (model, description);
   return model != NULL &&
       ituning_model_save (model, output, type, cancellable, error);
 }

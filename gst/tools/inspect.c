@@ -112,6 +112,26 @@ append_sizes (GString *text, const ItuningModelInfo *info)
   g_string_append_c (text, '\n');
 }
 
+/* In lines of less than 80 columns. */
+static void
+append_description (GString *text, const char *description)
+{
+  g_auto (GStrv) words = g_strsplit_set (description, " \n", -1);
+  gsize column = G_MAXSIZE;
+
+  for (gsize i = 0; words[i] != NULL; i++) {
+    const gsize length = (gsize) g_utf8_strlen (words[i], -1);
+    const gboolean fits = column != G_MAXSIZE && column + 1 + length < 80;
+    g_string_append_printf (text, "%s%s",
+        fits                      ? " "
+            : column == G_MAXSIZE ? "  "
+                                  : "\n  ",
+        words[i]);
+    column = fits ? column + 1 + length : 2 + length;
+  }
+  g_string_append (text, "\n\n");
+}
+
 static void
 append_text (GString *text, const char *name, const ItuningModelInfo *info)
 {
@@ -120,6 +140,8 @@ append_text (GString *text, const char *name, const ItuningModelInfo *info)
   g_autofree char *trained = format_count (info->adapter.part.n_parameters);
 
   g_string_append_printf (text, "%s\n", name);
+  if (info->description != NULL)
+    append_description (text, info->description);
   append_sizes (text, info);
   g_string_append_printf (text, "\n  %-9s %10s %14s  %-5s %12s %12s\n", "",
       "parameters", "exactly", "type", "mapped", "in memory");
@@ -214,6 +236,12 @@ append_json (GString *json, const char *name, const ItuningModelInfo *info)
 
   g_string_append (json, "{\"model\": ");
   tool_json_append_string (json, name, strlen (name));
+  g_string_append (json, ", \"description\": ");
+  if (info->description != NULL)
+    tool_json_append_string (json, info->description,
+        strlen (info->description));
+  else
+    g_string_append (json, "null");
   g_string_append (json, ", ");
   append_vision_json (json, info);
   append_language_json (json, info);

@@ -56,6 +56,32 @@ assert_same_files (const char *a, const char *b)
   g_assert_cmpmem (x, n, y, m);
 }
 
+static void
+test_description_is_shown_and_kept (Fixture *fixture, gconstpointer data)
+{
+  const char *text = "Knows blobs, and nothing else at all: neither cats nor "
+                     "dogs nor people, nor anything that walks.";
+  g_autofree char *said = g_build_filename (fixture->folder, "said.gguf", NULL);
+  g_autofree char *half = g_build_filename (fixture->folder, "half.gguf", NULL);
+  g_autoptr (Run) first = run_command (NULL, "convert", fixture->packed, "-o",
+      said, "--description", text, NULL);
+  g_autoptr (Run) second = run_command (NULL, "convert", said, "-o", half,
+      "--type", "f16", NULL);
+  g_autoptr (Run) shown = run_command (NULL, "inspect", half, NULL);
+  g_autoptr (Run) json = run_command (NULL, "inspect", "--json", half, NULL);
+  g_autoptr (Run) none = run_command (NULL, "inspect", "--json",
+      fixture->packed, NULL);
+
+  assert_works (first);
+  assert_works (second);
+  g_assert_nonnull (strstr (shown->out,
+      "  Knows blobs, and nothing else at "
+      "all: neither cats nor dogs nor people, "
+      "nor\n  anything that walks.\n"));
+  g_assert_nonnull (strstr (json->out, text));
+  g_assert_nonnull (strstr (none->out, "\"description\": null"));
+}
+
 /* --- what it is for ----------------------------------------------------- */
 
 /* Another program, that knows the format by its specification only. */
@@ -300,6 +326,8 @@ main (int argc, char **argv)
   ADD ("/command/convert/commands-take-it", test_commands_take_it);
   ADD ("/command/convert/it-is-made-of-parts-or-of-itself",
       test_it_is_made_of_parts_or_of_itself);
+  ADD ("/command/convert/description-is-shown-and-kept",
+      test_description_is_shown_and_kept);
   ADD ("/command/convert/a-file-is-kept-without-force",
       test_a_file_is_kept_without_force);
   ADD ("/command/convert/wrong-arguments-are-named",
