@@ -7,12 +7,13 @@
 
 #include "gst/tools/output.h"
 
-/* The log of a training run as one picture: the loss, the validation's, and the
- * learning rate below. */
+/* The log of a training run as one picture: the loss and the validation's; below
+ * them how good the captions are, and the learning rate. */
 
 #define WIDTH 720.0
 #define MARGIN 70.0
 #define LOSS_HEIGHT 300.0
+#define METRIC_HEIGHT 120.0
 #define RATE_HEIGHT 80.0
 #define GAP 40.0
 
@@ -118,9 +119,10 @@ gboolean
 tool_train_curves_write (const char *path, const char *log, GError **error)
 {
   Curve curves[] = { { NULL, "loss", "#36c" },
-    { NULL, "validation loss", "#c33" }, { NULL, "learning rate", "#393" } };
+    { NULL, "validation loss", "#c33" }, { NULL, "CIDEr-D", "#93c" },
+    { NULL, "learning rate", "#393" } };
   static const char *const members[] = { " \"loss\": ", "\"validation_loss\": ",
-    "\"learning_rate\": " };
+    "\"cider\": ", "\"learning_rate\": " };
   g_autofree char *text = NULL;
   g_auto (GStrv) lines = NULL;
   g_autoptr (GString) svg = g_string_new (NULL);
@@ -142,9 +144,12 @@ tool_train_curves_write (const char *path, const char *log, GError **error)
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" "
       "height=\"%.0f\" font-family=\"sans-serif\" font-size=\"12\">\n"
       "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
-      WIDTH + 2.0 * MARGIN, LOSS_HEIGHT + RATE_HEIGHT + 3.0 * GAP);
+      WIDTH + 2.0 * MARGIN,
+      LOSS_HEIGHT + METRIC_HEIGHT + RATE_HEIGHT + 4.0 * GAP);
   draw (svg, GAP / 2.0, LOSS_HEIGHT, curves, 2);
-  draw (svg, GAP * 1.5 + LOSS_HEIGHT, RATE_HEIGHT, curves + 2, 1);
+  draw (svg, GAP * 1.5 + LOSS_HEIGHT, METRIC_HEIGHT, curves + 2, 1);
+  draw (svg, GAP * 2.5 + LOSS_HEIGHT + METRIC_HEIGHT, RATE_HEIGHT, curves + 3,
+      1);
   g_string_append (svg, "</svg>\n");
   for (guint k = 0; k < G_N_ELEMENTS (curves); k++)
     g_array_unref (curves[k].points);

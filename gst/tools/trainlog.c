@@ -172,23 +172,30 @@ tool_train_log_step (ToolTrainLog *log, const ItuningTrainReport *report,
 /**
  * tool_train_log_validation:
  * @loss: on other captions, after @step steps
+ * @metrics: (nullable): of the captions that were written then
  *
  * Returns: FALSE with %ITUNING_ERROR_WRITE
  */
 gboolean
 tool_train_log_validation (ToolTrainLog *log, guint64 step, double loss,
-    GError **error)
+    const ItuningMetrics *metrics, GError **error)
 {
   g_autoptr (GString) line = g_string_new (NULL);
 
   g_string_printf (line, "{\"step\": %" G_GUINT64_FORMAT, step);
   append_number (line, "validation_loss", loss);
+  if (metrics != NULL) {
+    append_number (line, "bleu_4", metrics->bleu[3]);
+    append_number (line, "cider", metrics->cider);
+  }
   g_string_append (line, "}\n");
   if (log->terminal)
     fputc ('\r', stderr);
-  fprintf (stderr,
-      "step %" G_GUINT64_FORMAT "  validation loss %.4f          \n", step,
+  fprintf (stderr, "step %" G_GUINT64_FORMAT "  validation loss %.4f", step,
       loss);
+  if (metrics != NULL)
+    fprintf (stderr, "  CIDEr-D %.4f", metrics->cider);
+  fputs ("          \n", stderr);
   return write_line (log, line, error);
 }
 

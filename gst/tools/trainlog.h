@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/train/ituning-metrics.h"
 #include "model/train/ituning-train.h"
 
 /* What a training run shows while it runs: lines of JSON in a file, and on
@@ -12,7 +13,7 @@ ToolTrainLog *tool_train_log_open (const char *path, guint64 first,
 gboolean tool_train_log_step (ToolTrainLog *log,
     const ItuningTrainReport *report, gboolean due, GError **error);
 gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,
-    double loss, GError **error);
+    double loss, const ItuningMetrics *metrics, GError **error);
 gboolean tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
     const char *caption, GError **error);
 void tool_train_log_free (ToolTrainLog *log);

@@ -7,12 +7,11 @@
 #include "gst/tools/options.h"
 #include "gst/tools/traincurves.h"
 #include "gst/tools/trainlog.h"
+#include "gst/tools/trainscore.h"
 
 #define CHECKPOINT "checkpoint.safetensors"
 #define LOG "log.jsonl"
 #define CURVES "curves.svg"
-/* Images whose captions are shown at each validation. */
-#define N_SHOWN ((gsize) 4)
 
 /* --- options ------------------------------------------------------------ */
 
@@ -218,45 +217,28 @@ is_due (const Run *self, gint64 n)
       (step % (guint64) n == 0 || step == self->options->train.steps);
 }
 
-/* What the model says of a few images, always the same. */
-static gboolean
-show_captions (Run *self, GCancellable *cancellable, GError **error)
-{
-  const guint64 step = ituning_trainer_get_step (self->trainer);
-  const gsize n = ituning_dataset_get_info (self->validation)->n_images;
-  g_autoptr (ItuningModel) model = ituning_trainer_get_model (self->trainer);
-  g_autoptr (ItuningSession) session = NULL;
-
-  if (model == NULL || ituning_model_get_tokenizer (model) == NULL)
-    return TRUE;
-  session = ituning_session_new (model);
-  for (gsize i = 0; i < MIN (n, N_SHOWN); i++) {
-    const gsize image = i * n / MIN (n, N_SHOWN);
-    g_autoptr (ItuningFeatures) features =
-        ituning_dataset_get_features (self->validation, image, model, error);
-    g_autoptr (ItuningCaption) caption = NULL;
-
-    if (features == NULL ||
-        !ituning_session_caption (session, &features, 1, NULL, &caption,
-            cancellable, error) ||
-        !tool_train_log_caption (self->log, step, image, caption->text, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
 static gboolean
 validate (Run *self, GCancellable *cancellable, GError **error)
 {
+  const guint64 step = ituning_trainer_get_step (self->trainer);
+  g_autoptr (ItuningModel) model = NULL;
+  gboolean captions;
+  ItuningMetrics metrics;
   double loss;
 
   if (self->validation == NULL || !is_due (self, self->options->validate_every))
     return TRUE;
-  return ituning_trainer_evaluate (self->trainer, self->validation, &loss,
-             cancellable, error) &&
-      tool_train_log_validation (self->log,
-          ituning_trainer_get_step (self->trainer), loss, error) &&
-      show_captions (self, cancellable, error);
+  if (!ituning_trainer_evaluate (self->trainer, self->validation, &loss,
+          cancellable, error))
+    return FALSE;
+  model = ituning_trainer_get_model (self->trainer);
+  captions = model != NULL && ituning_model_get_tokenizer (model) != NULL;
+  if (captions &&
+      !tool_train_score (model, self->validation, self->log, step, &metrics,
+          cancellable, error))
+    return FALSE;
+  return tool_train_log_validation (self->log, step, loss,
+      captions ? &metrics : NULL, error);
 }
 
 static gboolean

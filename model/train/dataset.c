@@ -458,6 +458,25 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
 }
 
 /**
+ * ituning_dataset_get_caption:
+ * @caption: which caption, below n_captions
+ * @image: (out): which image it is of
+ * @n_ids: (out): its tokens, at least 2
+ *
+ * Returns: (transfer none): [@n_ids] its tokens, BOS and EOS included
+ */
+const guint32 *
+ituning_dataset_get_caption (const ItuningDataset *dataset, gsize caption,
+    gsize *image, gsize *n_ids)
+{
+  g_return_val_if_fail (dataset != NULL, NULL);
+  g_return_val_if_fail (caption < dataset->info.n_captions, NULL);
+  *image = dataset->images[caption];
+  *n_ids = dataset->lengths[caption];
+  return dataset->ids + caption * dataset->T;
+}
+
+/**
  * ituning_dataset_get_features:
  * @image: which image, below n_images
  * @model: the model that the visual tokens are of

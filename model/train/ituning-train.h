@@ -94,6 +94,9 @@ ITUNING_API ItuningDataset *ituning_dataset_ref (ItuningDataset *dataset);
 ITUNING_API void ituning_dataset_unref (ItuningDataset *dataset);
 ITUNING_API const ItuningDatasetInfo *ituning_dataset_get_info (
     const ItuningDataset *dataset);
+ITUNING_API const guint32 *ituning_dataset_get_caption (const ItuningDataset
+                                                            *dataset,
+    gsize caption, gsize *image, gsize *n_ids);
 ITUNING_API ItuningFeatures *ituning_dataset_get_features (const ItuningDataset
                                                                *dataset,
     gsize image, ItuningModel *model, GError **error);

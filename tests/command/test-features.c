@@ -243,6 +243,46 @@ test_other_captions_do_not_go_on (Fixture *fixture, gconstpointer data)
 /* --- from nothing to captions ------------------------------------------- */
 
 /* Everything that examples/train-scenes.sh does, in the small. */
+/* The number behind the last @name in @text. */
+static double
+read_number (const char *text, const char *name)
+{
+  const char *found = g_strrstr (text, name);
+
+  g_assert_nonnull (found);
+  return g_ascii_strtod (found + strlen (name), NULL);
+}
+
+/* What a run says of its captions is what `eval` says of them. */
+static void
+check_validation (Fixture *fixture, const char *adapter)
+{
+  g_autofree char *features = g_build_filename (adapter, "features.safetensors",
+      NULL);
+  g_autofree char *more = g_build_filename (fixture->folder, "more", NULL);
+  g_autofree char *log = g_build_filename (more, "log.jsonl", NULL);
+  g_autofree char *curves = g_build_filename (more, "curves.svg", NULL);
+  g_autofree char *lines = NULL, *svg = NULL;
+  g_autoptr (Run) train = run_command (NULL, "train", "--model",
+      fixture->folder, "--features", features, "--validation", features,
+      "--validate-every", "10", "--steps", "20", "--lr", "0.001", "-o", more,
+      NULL);
+  g_autoptr (Run) eval = run_command (NULL, "eval", "--references",
+      fixture->captions, "--images", fixture->folder, "--model",
+      fixture->folder, "--adapter", more, "--json", NULL);
+
+  g_assert_cmpint (train->status, ==, 0);
+  g_assert_cmpint (eval->status, ==, 0);
+  g_assert_true (g_file_get_contents (log, &lines, NULL, NULL));
+  g_assert_true (g_file_get_contents (curves, &svg, NULL, NULL));
+  g_assert_cmpfloat_with_epsilon (read_number (lines, "\"cider\": "),
+      read_number (eval->out, "\"CIDEr\": "), 1e-4);
+  g_assert_cmpfloat (read_number (lines, "\"bleu_4\": "), >, 0.1);
+  g_assert_nonnull (strstr (lines, "\"caption\": \""));
+  g_assert_nonnull (strstr (train->err, "CIDEr-D"));
+  g_assert_nonnull (strstr (svg, ">CIDEr-D<"));
+}
+
 static void
 test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
 {
@@ -260,13 +300,13 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
   clip = run_command (NULL, "pretrain", "clip", "--features", pixels,
       "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "2",
       "--heads", "2", "--patch-size", "8", "--embedding", "8", "--text-width",
-      "16", "--text-layers", "1", "--text-heads", "2", "--steps", "20",
-      "--batch-size", "8", "-o", vision, NULL);
+      "16", "--text-layers", "1", "--text-heads", "2", "--captioning", "2",
+      "--steps", "20", "--batch-size", "8", "-o", vision, NULL);
   g_assert_cmpint (clip->status, ==, 0);
   gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
       "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "2",
-      "--heads", "2", "--steps", "20", "--batch-size", "8", "-o",
-      fixture->tokenizer, NULL);
+      "--heads", "2", "--steps", "300", "--batch-size", "8", "--lr", "0.01",
+      "-o", fixture->tokenizer, NULL);
   g_assert_cmpint (gpt2->status, ==, 0);
   train = run_command (NULL, "train", "--model", fixture->folder, "--captions",
       fixture->captions, "--images", fixture->folder, "--steps", "20",
@@ -279,6 +319,7 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
       "--images", fixture->folder, "--model", packed, "--json", NULL);
   g_assert_cmpint (eval->status, ==, 0);
   g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
+  check_validation (fixture, adapter);
 }
 
 #define ADD(name, test) \
