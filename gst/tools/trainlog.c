@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "gst/tools/json.h"
+#include "gst/tools/measure.h"
+#include "gst/tools/output.h"
 #include "model/ituning.h"
 
 /* Between lines on stderr, when it is no terminal. */
@@ -219,4 +221,39 @@ tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
   g_string_append (line, "}\n");
   fprintf (stderr, "  image %zu: %s\n", image, caption);
   return write_line (log, line, error);
+}
+
+/**
+ * tool_train_log_finish:
+ * @path: replaced by an object of JSON with what is said; apart from the log,
+ *   which is the same for the same run wherever it runs
+ * @n_parameters: how many were trained
+ *
+ * Says what the run took: steps of this process, not of those before it.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_WRITE
+ */
+gboolean
+tool_train_log_finish (ToolTrainLog *log, const char *path,
+    guint64 n_parameters, GError **error)
+{
+  g_autoptr (GString) object = g_string_new (NULL);
+  ToolOutput output = { .path = path };
+  const double seconds = (double) (g_get_monotonic_time () - log->started) /
+      1e6 / (double) MAX (log->n_steps - log->first, 1);
+  const double peak = (double) tool_measure_peak_memory () / 1048576.0;
+
+  g_string_printf (object, "{\"trained_parameters\": %" G_GUINT64_FORMAT,
+      n_parameters);
+  append_number (object, "seconds_per_step", seconds);
+  append_number (object, "peak_memory_mib", peak);
+  g_string_append (object, "}\n");
+  if (log->terminal)
+    fputc ('\n', stderr);
+  log->shown = log->started; /* the line is ended */
+  fprintf (stderr,
+      "%" G_GUINT64_FORMAT " parameters trained, %.4f s a step, %.0f MiB\n",
+      n_parameters, seconds, peak);
+  return tool_output_write (&output, object->str, object->len, error) &&
+      tool_output_finish (&output, error);
 }

@@ -16,4 +16,6 @@ gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,
     double loss, const ItuningMetrics *metrics, GError **error);
 gboolean tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
     const char *caption, GError **error);
+gboolean tool_train_log_finish (ToolTrainLog *log, const char *path,
+    guint64 n_parameters, GError **error);
 void tool_train_log_free (ToolTrainLog *log);

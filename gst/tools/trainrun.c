@@ -12,6 +12,7 @@
 #define CHECKPOINT "checkpoint.safetensors"
 #define LOG "log.jsonl"
 #define CURVES "curves.svg"
+#define COSTS "costs.json"
 
 /* --- options ------------------------------------------------------------ */
 
@@ -286,6 +287,7 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
     GCancellable *cancellable, GError **error)
 {
   g_auto (Run) self = { .options = options, .trainer = trainer };
+  g_autofree char *costs = g_build_filename (options->output, COSTS, NULL);
 
   if (!open_run (&self, error))
     return FALSE;
@@ -298,5 +300,7 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
     if (!run_step (&self, cancellable, error))
       return FALSE;
   }
-  return save (&self, error);
+  return save (&self, error) &&
+      tool_train_log_finish (self.log, costs,
+          ituning_trainer_count_parameters (trainer), error);
 }
