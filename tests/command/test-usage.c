@@ -62,7 +62,6 @@ test_usage_errors (void)
     { "--fly" },
     { "caption" },
     { "caption", "--fly" },
-    { "caption", "a.png" }, /* no model */
     { "caption", "--model", "m", "--format", "ass", "a.png" },
     { "caption", "--num-beams", "0", "a.png" },
     { "caption", "--num-beams", "-1", "a.png" },
@@ -73,10 +72,8 @@ test_usage_errors (void)
     { "caption", "--do-sample", "--num-beams", "2", "a.png" },
     { "caption", "--model" },
     { "caption", "--model", "m", "--threads", "-1", "a.png" },
-    { "inspect" },
     { "inspect", "a", "b" },
     { "inspect", "--size", "huge" },
-    { "bench" },
     { "bench", "--size", "base", "--model", "m" },
     { "bench", "--size", "base", "--runs", "0" },
     { "bench", "--elements", "--size", "base" },
@@ -96,6 +93,24 @@ test_usage_errors (void)
     run = run_argv (NULL, arguments);
     assert_fails (run, 2, wrong[i][0] != NULL ? wrong[i][0] : "command",
         "--help");
+  }
+}
+
+/* A model has to be named, unless one is built in. */
+static void
+test_no_model (void)
+{
+  g_autofree char *image = find_data ("preprocess/blobs-48x64.png");
+  g_autoptr (Run) caption = run_command (NULL, "caption", image, NULL);
+  g_autoptr (Run) inspect = run_command (NULL, "inspect", NULL);
+
+  if (ituning_model_is_built_in ()) {
+    assert_works (caption);
+    assert_works (inspect);
+    g_assert_true (g_str_has_prefix (inspect->out, "built-in\n  Knows "));
+  } else {
+    assert_fails (caption, 2, "caption", "--help");
+    assert_fails (inspect, 2, "inspect", "--help");
   }
 }
 
@@ -526,6 +541,7 @@ main (int argc, char **argv)
   g_test_add_func ("/command/help/works-everywhere", test_help);
   g_test_add_func ("/command/usage/a-wrong-line-is-status-2",
       test_usage_errors);
+  g_test_add_func ("/command/no-model", test_no_model);
   g_test_add_func ("/command/caption/of-one-image-stands-alone",
       test_one_caption);
   g_test_add_func ("/command/caption/of-several-goes-on-after-a-failure",
