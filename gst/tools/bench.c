@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "gst/tools/benchcompare.h"
 #include "gst/tools/benchtrain.h"
 #include "gst/tools/command.h"
 #include "gst/tools/elements.h"
@@ -36,6 +37,7 @@ typedef struct
   ToolLimits limits;
   Times encode, decode, caption;
   guint64 peak_bytes;
+  ToolBenchSaved saved; /* owned: what to compare with; no name for nothing */
 } Bench;
 
 static Times
@@ -166,6 +168,20 @@ derive_rates (const Bench *self)
   };
 }
 
+/* How many times as fast as the saved run. */
+static void
+append_ratios (GString *text, const Bench *self)
+{
+  const ToolBenchSaved *saved = &self->saved;
+
+  g_string_append_printf (text,
+      "\n  times as fast as %s (medians): encode %.2f, decode %.2f, caption "
+      "%.2f\n",
+      saved->name, saved->encode_ms / self->encode.median_ms,
+      saved->decode_ms / self->decode.median_ms,
+      saved->caption_ms / self->caption.median_ms);
+}
+
 static void
 append_text (GString *text, const Bench *self)
 {
@@ -198,6 +214,8 @@ append_text (GString *text, const Bench *self)
       "  peak memory: %.0f MiB\n",
       limits->gflops, limits->gflops_single, limits->gbs, limits->gbs_single,
       (double) self->peak_bytes / 1048576.0);
+  if (self->saved.name != NULL)
+    append_ratios (text, self);
 }
 
 static void
@@ -205,6 +223,19 @@ append_number (GString *json, const char *name, double value)
 {
   g_string_append_printf (json, ", \"%s\": ", name);
   tool_json_append_double (json, value);
+}
+
+static void
+append_ratios_json (GString *json, const Bench *self)
+{
+  const ToolBenchSaved *saved = &self->saved;
+
+  g_string_append (json, ", \"times_as_fast\": {\"as\": ");
+  tool_json_append_string (json, saved->name, strlen (saved->name));
+  append_number (json, "encode", saved->encode_ms / self->encode.median_ms);
+  append_number (json, "decode", saved->decode_ms / self->decode.median_ms);
+  append_number (json, "caption", saved->caption_ms / self->caption.median_ms);
+  g_string_append_c (json, '}');
 }
 
 static void
@@ -243,7 +274,10 @@ append_json (GString *json, const Bench *self)
   append_number (json, "gflops", limits->gflops);
   append_number (json, "gbs_single", limits->gbs_single);
   append_number (json, "gbs", limits->gbs);
-  g_string_append (json, "}}\n");
+  g_string_append_c (json, '}');
+  if (self->saved.name != NULL)
+    append_ratios_json (json, self);
+  g_string_append (json, "}\n");
 }
 
 /* What the user gave. */
@@ -251,6 +285,7 @@ typedef struct
 {
   char *size;
   char *model;
+  char *compare;
   gint64 num_beams, n_threads, n_tokens, n_runs, visual_tokens;
   gboolean elements, train, json;
 } Arguments;
@@ -300,6 +335,9 @@ set_up (Bench *self, const Arguments *given, GError **error)
           &self->options.num_beams, error) ||
       !tool_options_get_count ("--new-tokens", given->n_tokens, 1, G_MAXINT,
           &self->options.max_new_tokens, error))
+    return FALSE;
+  if (given->compare != NULL &&
+      !tool_bench_saved_load (&self->saved, given->compare, error))
     return FALSE;
   self->options.min_new_tokens = self->options.max_new_tokens;
   self->name = get_name (given);
@@ -362,6 +400,7 @@ bench_model (const Arguments *given, ToolOutput *output,
     done = tool_output_write (output, text->str, text->len, error);
   }
   g_clear_pointer (&bench.model, ituning_model_unref);
+  tool_bench_saved_clear (&bench.saved);
   return done;
 }
 
@@ -391,6 +430,8 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
         "With --train: visual tokens of an image (197)", "N" },
     { "elements", 0, 0, G_OPTION_ARG_NONE, &given.elements,
         "Measure what the GStreamer elements cost the video", NULL },
+    { "compare", 0, 0, G_OPTION_ARG_FILENAME, &given.compare,
+        "Print ratios to this saved output of --json", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &given.json, "Print one JSON object",
         NULL },
     G_OPTION_ENTRY_NULL,
@@ -410,5 +451,6 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
 
   g_free (given.size);
   g_free (given.model);
+  g_free (given.compare);
   return done;
 }

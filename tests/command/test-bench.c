@@ -64,6 +64,42 @@ test_bad_model_is_named (void)
   assert_fails (run, 1, "/nowhere", "no such model");
 }
 
+/* A run beside one that took 1, 2 and 3 ms, and beside what is none. */
+static void
+test_compares_with_a_saved_run (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *saved = g_build_filename (folder, "saved.json", NULL);
+  g_autofree char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny",
+      NULL);
+  g_autoptr (JsonNode) node = NULL;
+  g_autoptr (Run) run = NULL, bad = NULL, missing = NULL;
+  JsonObject *object, *ratios, *decode;
+
+  write_file (saved,
+      "{\"model\": \"other\", \"encode_ms\": {\"median\": 1}, "
+      "\"decode_ms\": {\"median\": 2}, \"caption_ms\": {\"median\": 3}}");
+  run = run_command (NULL, "bench", "--model", model, "--runs", "1", "--json",
+      "--compare", saved, NULL);
+  assert_works (run);
+  node = json_from_string (run->out, NULL);
+  object = json_node_get_object (node);
+  ratios = json_object_get_object_member (object, "times_as_fast");
+  decode = json_object_get_object_member (object, "decode_ms");
+  g_assert_cmpstr (json_object_get_string_member (ratios, "as"), ==, "other");
+  g_assert_cmpfloat_with_epsilon (json_object_get_double_member (ratios,
+                                      "decode") *
+          json_object_get_double_member (decode, "median"),
+      2.0, 1e-3);
+  write_file (saved, "{\"encode_ms\": {\"median\": 1}}");
+  bad = run_command (NULL, "bench", "--model", model, "--runs", "1",
+      "--compare", saved, NULL);
+  missing = run_command (NULL, "bench", "--model", model, "--runs", "1",
+      "--compare", "/nowhere", NULL);
+  assert_fails (bad, 1, saved, "decode_ms");
+  assert_fails (missing, 1, "/nowhere", "No such file");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -72,6 +108,8 @@ main (int argc, char **argv)
       test_needs_no_model);
   g_test_add_func ("/command/bench-elements/watches-with-a-model",
       test_watches_with_a_model);
+  g_test_add_func ("/command/bench/compares-with-a-saved-run",
+      test_compares_with_a_saved_run);
   g_test_add_func ("/command/bench-elements/bad-model-is-named",
       test_bad_model_is_named);
   return g_test_run ();
