@@ -91,8 +91,7 @@ embed (const ItuningDecoder *self, const ItuningLanguage *language, float *x,
   const gsize C = language->config.n_embd;
 
   for (gsize row = 0; row < self->B * T; row++) {
-    memcpy (x + row * C, language->token_embeddings + ids[row] * C,
-        C * sizeof (float));
+    ituning_language_embed (language, x + row * C, ids[row]);
     kernels->add (x + row * C,
         language->position_embeddings + (self->n_past + row % T) * C, C);
   }
