@@ -176,6 +176,20 @@ make_prefix (const ItuningAdapter *adapter, ItuningPool *pool,
   return prefix;
 }
 
+/* Values of keys that a row ends at a multiple of; and those that are transposed
+ * in one go. */
+#define KEYS_STEP ((gsize) 16)
+
+/* out [R, stride] = keys [S, R] transposed */
+static void
+transpose_keys (float *out, gsize stride, const float *keys, gsize S, gsize R)
+{
+  for (gsize s = 0; s < S; s += KEYS_STEP)
+    for (gsize r = 0; r < R; r++)
+      for (gsize i = s; i < MIN (S, s + KEYS_STEP); i++)
+        out[r * stride + i] = keys[i * R + r];
+}
+
 /**
  * ituning_memory_new:
  * @adapter: an adapter
@@ -191,18 +205,22 @@ ItuningMemory *
 ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
     const float *visual_tokens, gsize S, const float *image_embeds)
 {
-  const gsize size = S * adapter->config.bottleneck_size;
+  const gsize R = adapter->config.bottleneck_size, size = S * R;
   const gsize n = MAX (adapter->config.n_layers, 1);
   ItuningMemory *self = g_new0 (ItuningMemory, 1);
+  g_autofree float *keys = g_new (float, size);
 
   g_atomic_ref_count_init (&self->refs);
   self->adapter = ituning_adapter_ref (adapter);
   self->S = S;
-  self->keys = g_aligned_alloc (n * size, sizeof (float), 64);
+  self->stride = (S + KEYS_STEP - 1) / KEYS_STEP * KEYS_STEP;
+  self->keys = g_aligned_alloc0 (n * R * self->stride, sizeof (float), 64);
   self->values = g_aligned_alloc (n * size, sizeof (float), 64);
   for (gsize i = 0; i < adapter->config.n_layers; i++) {
-    ituning_linear_forward (pool, self->keys + i * size, visual_tokens,
-        &adapter->modules[i].k, S, 1.0f, FALSE);
+    ituning_linear_forward (pool, keys, visual_tokens, &adapter->modules[i].k,
+        S, 1.0f, FALSE);
+    transpose_keys (self->keys + i * R * self->stride, self->stride, keys, S,
+        R);
     ituning_linear_forward (pool, self->values + i * size, visual_tokens,
         &adapter->modules[i].v, S, 1.0f, FALSE);
   }
@@ -246,9 +264,9 @@ typedef struct
   const ItuningKernels *kernels;
   float *attended; /* [B T, R] */
   const float *q; /* [B T, R] */
-  float *scores; /* [workers, S] */
+  float *scores; /* [workers, max_stride] */
   ItuningMemory *const *memories;
-  gsize max_S, R, H, T, index;
+  gsize max_stride, R, H, T, index;
 } AttentionJob;
 
 /* One head of one text token. */
@@ -259,19 +277,19 @@ attend (gsize task, guint worker, gpointer data)
   const gsize R = job->R, E = R / job->H;
   const gsize row = task / job->H, head = task % job->H;
   const ItuningMemory *memory = job->memories[row / job->T];
-  const gsize S = memory->S, offset = job->index * S * R + head * E;
+  const gsize S = memory->S, stride = memory->stride;
+  const gsize module = job->index * R, first = head * E;
   const float *q = job->q + row * R + head * E;
   const float scale = 1.0f / sqrtf ((float) E);
   float *out = job->attended + row * R + head * E;
-  float *scores = job->scores + worker * job->max_S;
+  float *scores = job->scores + worker * job->max_stride;
 
-  for (gsize s = 0; s < S; s++)
-    scores[s] = scale * job->kernels->dot (q, memory->keys + offset + s * R, E);
+  job->kernels->combine (scores, q, memory->keys + (module + first) * stride,
+      stride, E, stride);
+  job->kernels->scale (scores, scale, S);
   job->kernels->softmax (scores, S);
-  for (gsize e = 0; e < E; e++)
-    out[e] = 0.0f;
-  for (gsize s = 0; s < S; s++)
-    job->kernels->axpy (out, memory->values + offset + s * R, scores[s], E);
+  job->kernels->combine (out, scores, memory->values + module * S + first, R, S,
+      E);
 }
 
 /**
@@ -301,9 +319,9 @@ ituning_adapter_forward (const ItuningAdapter *adapter, gsize index,
     R, adapter->config.num_heads, T, index };
 
   for (gsize b = 0; b < B; b++)
-    job.max_S = MAX (job.max_S, memories[b]->S);
+    job.max_stride = MAX (job.max_stride, memories[b]->stride);
   job.scores = ituning_buffer_reserve (&scratch->scores,
-      ituning_pool_get_n_threads (pool) * job.max_S);
+      ituning_pool_get_n_threads (pool) * job.max_stride);
   ituning_linear_forward (pool, q, u, &module->q, rows, 1.0f, FALSE);
   ituning_pool_run (pool, rows * job.H, attend, &job);
   ituning_linear_forward (pool, x, attended, &module->o, rows,

@@ -46,7 +46,8 @@ typedef struct
   gatomicrefcount refs;
   ItuningAdapter *adapter; /* owned reference */
   gsize S; /* visual tokens */
-  float *keys; /* owned: [modules, S, R] */
+  gsize stride; /* of a row of @keys: at least S */
+  float *keys; /* owned: [modules, R, stride], transposed, zeros behind S */
   float *values; /* owned: [modules, S, R] */
   float *prefix; /* owned: [prefix_length, C]; NULL without one */
 } ItuningMemory;

@@ -82,14 +82,13 @@ ituning_decoder_select (ItuningDecoder *decoder, const guint *parents, gsize B)
 
 /* --- forward ------------------------------------------------------------ */
 
-/* What a token or an embedding of a prefix begins as: itself at its position. */
+/* A token's embedding, or one of a prefix, gets that of its position. */
 static void
 place (const ItuningDecoder *self, const ItuningLanguage *language, float *x,
-    const float *embedding, gsize t)
+    gsize t)
 {
   const gsize C = language->config.n_embd;
 
-  memcpy (x, embedding, C * sizeof (float));
   ituning_kernels_get ()->add (x,
       language->position_embeddings + (self->n_past + t) * C, C);
 }
@@ -237,9 +236,11 @@ ituning_decoder_put_prefix (ItuningDecoder *decoder,
 
   if (P == 0)
     return;
-  for (gsize row = 0; row < decoder->B * P; row++)
-    place (decoder, language, x + row * C,
-        memories[row / P]->prefix + row % P * C, row % P);
+  for (gsize row = 0; row < decoder->B * P; row++) {
+    memcpy (x + row * C, memories[row / P]->prefix + row % P * C,
+        C * sizeof (float));
+    place (decoder, language, x + row * C, row % P);
+  }
   append (decoder, language, adapter, pool, x, P, memories);
 }
 
@@ -268,9 +269,10 @@ ituning_decoder_forward (ItuningDecoder *decoder,
   const gsize C = language->config.n_embd;
   float *x = ituning_buffer_reserve (&decoder->x, decoder->B * T * C);
 
-  for (gsize row = 0; row < decoder->B * T; row++)
-    place (decoder, language, x + row * C,
-        language->token_embeddings + ids[row] * C, row % T);
+  for (gsize row = 0; row < decoder->B * T; row++) {
+    ituning_language_embed (language, x + row * C, ids[row]);
+    place (decoder, language, x + row * C, row % T);
+  }
   append (decoder, language, adapter, pool, x, T, memories);
   return x;
 }

@@ -212,7 +212,7 @@ take_type (Cursor *self, ItuningTensor *tensor)
   if (type < 0)
     return fail (self, ITUNING_ERROR_UNSUPPORTED,
         "tensor \"%s\" is quantised as %s, which is not supported; known are "
-        "F32, F16 and BF16",
+        "F32, F16, BF16, Q8_0 and Q4_0",
         tensor->name, name);
   tensor->type = (ItuningType) type;
   return TRUE;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/ituning.h"
+#include "model/kernels/quantized.h"
 
 /* GGUF, the file format of ggml: metadata, a typed value a key, then tensors.
  *
@@ -116,6 +117,8 @@ void ituning_gguf_writer_put_strings (ItuningGgufWriter *writer,
 void ituning_gguf_writer_add_tensor (ItuningGgufWriter *writer,
     const char *name, ItuningType type, const gsize *dims, gsize n_dims,
     const float *values, gboolean transpose);
+void ituning_gguf_writer_add_quantized (ItuningGgufWriter *writer,
+    const char *name, ItuningType type, const ItuningQuantized *matrix);
 gboolean ituning_gguf_writer_save (ItuningGgufWriter *writer, const char *path,
     GCancellable *cancellable, GError **error);
 

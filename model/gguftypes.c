@@ -7,7 +7,7 @@ static const struct
 {
   const char *name;
   guint32 id;
-  int type; /* an ItuningType; -1: quantised in blocks, not supported */
+  int type; /* an ItuningType; -1: quantised in blocks that are not supported */
 } types[] = {
   { "F32", 0, ITUNING_TYPE_F32 },
   { "F16", 1, ITUNING_TYPE_F16 },
@@ -17,11 +17,11 @@ static const struct
   { "I32", 26, ITUNING_TYPE_I32 },
   { "I16", 25, ITUNING_TYPE_I16 },
   { "I8", 24, ITUNING_TYPE_I8 },
-  { "Q4_0", 2, -1 },
+  { "Q4_0", 2, ITUNING_TYPE_Q4_0 },
   { "Q4_1", 3, -1 },
   { "Q5_0", 6, -1 },
   { "Q5_1", 7, -1 },
-  { "Q8_0", 8, -1 },
+  { "Q8_0", 8, ITUNING_TYPE_Q8_0 },
   { "Q8_1", 9, -1 },
   { "Q2_K", 10, -1 },
   { "Q3_K", 11, -1 },

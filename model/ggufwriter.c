@@ -5,6 +5,7 @@
 
 #include "model/files.h"
 #include "model/half.h"
+#include "model/tensors.h"
 
 /* Writing: keys and tensors are gathered, in the order in which they are given;
  * the values of tensors stay where they are until they are written. */
@@ -16,7 +17,8 @@ typedef struct
 {
   ItuningType type;
   gsize n_out, n_in; /* rows and columns as written */
-  const float *values; /* borrowed */
+  const float *values; /* borrowed; NULL for a quantised matrix */
+  const ItuningQuantized *quantized; /* borrowed, likewise */
   gboolean transpose; /* @values are [n_in, n_out] */
   char *name; /* owned */
 } Entry;
@@ -246,10 +248,34 @@ ituning_gguf_writer_put_strings (ItuningGgufWriter *writer, const char *key,
 
 /* --- tensors ------------------------------------------------------------ */
 
+/* What a reader is told of a tensor: [@n_dims] @dims. */
+static void
+add_entry (ItuningGgufWriter *self, Entry *entry, const char *name,
+    const gsize *dims, gsize n_dims)
+{
+  guint64 size;
+
+  entry->name = g_strdup (name);
+  entry->n_out = 1;
+  entry->n_in = dims[n_dims - 1];
+  for (gsize i = 0; i + 1 < n_dims; i++)
+    entry->n_out *= dims[i];
+  append_string (self->infos, name);
+  append_u32 (self->infos, (guint32) n_dims);
+  for (gsize i = n_dims; i > 0; i--)
+    append_u64 (self->infos, dims[i - 1]);
+  append_u32 (self->infos, ituning_gguf_type_id (entry->type));
+  append_u64 (self->infos, self->offset);
+  size = entry->n_out * ituning_type_row_size (entry->type, entry->n_in);
+  self->offset += size + padding_of (size);
+  g_array_append_val (self->entries, *entry);
+}
+
 /**
  * ituning_gguf_writer_add_tensor:
  * @name: its name, which no other has
- * @type: F32, F16 or BF16: what it is written as
+ * @type: F32, F16, BF16, Q8_0 or Q4_0: what it is written as; the last two
+ *   want rows of a multiple of 32
  * @dims: [@n_dims] its shape, the contiguous dimension last
  * @n_dims: 1 to 4
  * @values: its values, borrowed until the file is written
@@ -260,26 +286,27 @@ ituning_gguf_writer_add_tensor (ItuningGgufWriter *writer, const char *name,
     ItuningType type, const gsize *dims, gsize n_dims, const float *values,
     gboolean transpose)
 {
-  Entry entry = { .type = type,
-    .n_out = 1,
-    .n_in = dims[n_dims - 1],
-    .values = values,
-    .transpose = transpose,
-    .name = g_strdup (name) };
-  guint64 size;
+  Entry entry = { .type = type, .values = values, .transpose = transpose };
 
   g_assert (n_dims <= ITUNING_GGUF_MAX_DIMS && (!transpose || n_dims == 2));
-  append_string (writer->infos, name);
-  append_u32 (writer->infos, (guint32) n_dims);
-  for (gsize i = n_dims; i > 0; i--)
-    append_u64 (writer->infos, dims[i - 1]);
-  append_u32 (writer->infos, ituning_gguf_type_id (type));
-  append_u64 (writer->infos, writer->offset);
-  for (gsize i = 0; i + 1 < n_dims; i++)
-    entry.n_out *= dims[i];
-  size = (guint64) entry.n_out * entry.n_in * ituning_type_size (type);
-  writer->offset += size + padding_of (size);
-  g_array_append_val (writer->entries, entry);
+  add_entry (writer, &entry, name, dims, n_dims);
+}
+
+/**
+ * ituning_gguf_writer_add_quantized:
+ * @name: its name, which no other has
+ * @type: as ituning_gguf_writer_add_tensor (); blocks of the type that they
+ *   were made of come out as they were
+ * @matrix: its values, borrowed until the file is written
+ */
+void
+ituning_gguf_writer_add_quantized (ItuningGgufWriter *writer, const char *name,
+    ItuningType type, const ItuningQuantized *matrix)
+{
+  const gsize dims[] = { matrix->n_out, matrix->n_in };
+  Entry entry = { .type = type, .quantized = matrix };
+
+  add_entry (writer, &entry, name, dims, 2);
 }
 
 /* Where to, and memory for a block of values as they are and as written. */
@@ -289,7 +316,7 @@ typedef struct
   GOutputStream *stream;
   GCancellable *cancellable;
   float *block; /* owned: [BLOCK] or a row, if that is longer */
-  guint16 *narrow; /* owned: likewise */
+  guint16 *narrow; /* owned: likewise; blocks of 32 fit too */
 } Output;
 
 static gboolean
@@ -311,12 +338,18 @@ write_padding (Output *self, guint64 size, GError **error)
 static const float *
 get_rows (Output *self, const Entry *entry, gsize first, gsize n)
 {
-  if (!entry->transpose)
+  if (entry->quantized == NULL && !entry->transpose)
     return entry->values + first * entry->n_in;
-  for (gsize row = 0; row < n; row++)
+  for (gsize row = 0; row < n; row++) {
+    if (entry->quantized != NULL) {
+      ituning_quantized_get_row (entry->quantized, first + row,
+          self->block + row * entry->n_in);
+      continue;
+    }
     for (gsize i = 0; i < entry->n_in; i++)
       self->block[row * entry->n_in + i] =
           entry->values[i * entry->n_out + first + row];
+  }
   return self->block;
 }
 
@@ -324,11 +357,14 @@ static gboolean
 write_floats (Output *self, const Entry *entry, const float *values, gsize n,
     GError **error)
 {
+  const guint bits = ituning_type_bits (entry->type);
   gboolean finite = TRUE;
 
   if (entry->type == ITUNING_TYPE_F32)
     return write_bytes (self, values, n * sizeof (float), error);
-  if (entry->type == ITUNING_TYPE_F16)
+  if (bits > 0)
+    finite = ituning_quant_encode (bits, (guint8 *) self->narrow, values, n);
+  else if (entry->type == ITUNING_TYPE_F16)
     finite = ituning_half_from_float (self->narrow, values, n);
   else
     finite = ituning_bfloat16_from_float (self->narrow, values, n);
@@ -338,7 +374,8 @@ write_floats (Output *self, const Entry *entry, const float *values, gsize n,
         ituning_type_name (entry->type));
     return FALSE;
   }
-  return write_bytes (self, self->narrow, n * sizeof (guint16), error);
+  return write_bytes (self, self->narrow,
+      (gsize) ituning_type_row_size (entry->type, n), error);
 }
 
 static gboolean
@@ -353,8 +390,7 @@ write_tensor (Output *self, const Entry *entry, GError **error)
       return FALSE;
   }
   return write_padding (self,
-      (guint64) entry->n_out * entry->n_in * ituning_type_size (entry->type),
-      error);
+      entry->n_out * ituning_type_row_size (entry->type, entry->n_in), error);
 }
 
 static gboolean

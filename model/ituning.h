@@ -64,7 +64,9 @@ ITUNING_API GQuark ituning_error_quark (void);
 /**
  * ItuningType:
  *
- * Element types of stored tensors, little-endian.
+ * Element types of stored tensors, little-endian. Those of the last two are of
+ * 8 and 4 bits, in ggml's blocks of 32 that share a scale; packed files have
+ * them.
  */
 typedef enum
 {
@@ -78,6 +80,8 @@ typedef enum
   ITUNING_TYPE_I8,
   ITUNING_TYPE_U8,
   ITUNING_TYPE_BOOL,
+  ITUNING_TYPE_Q8_0,
+  ITUNING_TYPE_Q4_0,
 } ItuningType;
 
 #define ITUNING_MAX_DIMS 8
@@ -200,7 +204,7 @@ typedef struct
  * @n_parameters: trained and frozen numbers of this part that captioning uses
  * @mapped_size: bytes of them used in place from mapped files
  * @owned_size: bytes of them held in memory of the model's own
- * @type: type they are stored with in the file
+ * @type: type they are stored with in the file; of several the narrowest
  */
 typedef struct
 {
@@ -263,7 +267,7 @@ typedef struct
 ITUNING_API ItuningModel *ituning_model_open (const char *path,
     const ItuningModelOptions *options, GError **error);
 ITUNING_API ItuningModel *ituning_model_open_random (const char *size,
-    guint n_threads, guint32 seed, GError **error);
+    ItuningType type, guint n_threads, guint32 seed, GError **error);
 ITUNING_API ItuningModel *ituning_model_with_adapter (ItuningModel *model,
     const char *adapter, GError **error);
 ITUNING_API gboolean ituning_model_is_built_in (void);

@@ -2,6 +2,7 @@
 #include "model/language.h"
 
 #include <math.h>
+#include <string.h>
 
 static void
 take_layer (ItuningLanguage *self, const char *root, gsize index)
@@ -51,13 +52,15 @@ static void
 take_head (ItuningLanguage *self)
 {
   const gsize C = self->config.n_embd, V = self->config.vocab_size;
-  const float *weight = self->token_embeddings;
 
+  self->head = (ItuningLinear){ .weight = self->token_embeddings,
+    .quantized = self->quantized_embeddings,
+    .n_in = C,
+    .n_out = V };
   ituning_weights_set_prefix (self->weights, "");
   if (!self->config.tie_word_embeddings)
-    weight = ituning_weights_take (self->weights, ITUNING_SHAPE (V, C),
-        "lm_head.weight");
-  self->head = (ItuningLinear){ .weight = weight, .n_in = C, .n_out = V };
+    self->head.weight = ituning_weights_take_matrix (self->weights,
+        &self->head.quantized, V, C, "lm_head.weight");
 }
 
 /**
@@ -80,8 +83,8 @@ ituning_language_new (const ItuningLanguageConfig *config,
   self->weights = weights;
   self->layers = g_new0 (ItuningLanguageLayer, config->n_layer);
   ituning_weights_set_prefix (weights, root);
-  self->token_embeddings = ituning_weights_take (weights,
-      ITUNING_SHAPE (config->vocab_size, C), "wte.weight");
+  self->token_embeddings = ituning_weights_take_matrix (weights,
+      &self->quantized_embeddings, config->vocab_size, C, "wte.weight");
   self->position_embeddings = ituning_weights_take (weights,
       ITUNING_SHAPE (config->n_positions, C), "wpe.weight");
   self->final_norm = ituning_layernorm_take (weights, C, "ln_f");
@@ -130,6 +133,23 @@ ituning_language_new_packed (ItuningGguf *packed, GError **error)
     return NULL;
   return ituning_language_new (&config, ituning_weights_new_packed (packed),
       error);
+}
+
+/**
+ * ituning_language_embed:
+ * @language: a language model
+ * @x: [C] output: the token's embedding
+ * @id: below the vocabulary's size
+ */
+void
+ituning_language_embed (const ItuningLanguage *language, float *x, guint32 id)
+{
+  const gsize C = language->config.n_embd;
+
+  if (language->quantized_embeddings != NULL)
+    ituning_quantized_get_row (language->quantized_embeddings, id, x);
+  else
+    memcpy (x, language->token_embeddings + id * C, C * sizeof (float));
 }
 
 /**

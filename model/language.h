@@ -25,7 +25,8 @@ typedef struct
   ItuningLanguageConfig config;
   ItuningPartInfo info;
   ItuningWeights *weights; /* owned: what all pointers below point into */
-  const float *token_embeddings; /* [V, C] */
+  const float *token_embeddings; /* [V, C]; NULL if they are quantised */
+  const ItuningQuantized *quantized_embeddings; /* [V, C]; or NULL */
   const float *position_embeddings; /* [n_positions, C] */
   ItuningLanguageLayer *layers; /* owned */
   ItuningLayerNorm final_norm;
@@ -37,5 +38,7 @@ ItuningLanguage *ituning_language_new (const ItuningLanguageConfig *config,
     ItuningWeights *weights, GError **error);
 ItuningLanguage *ituning_language_new_packed (ItuningGguf *packed,
     GError **error);
+void ituning_language_embed (const ItuningLanguage *language, float *x,
+    guint32 id);
 void ituning_language_free (ItuningLanguage *language);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningLanguage, ituning_language_free)

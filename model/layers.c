@@ -157,14 +157,13 @@ ItuningLinear
 ituning_linear_take (ItuningWeights *weights, gsize n_out, gsize n_in,
     const char *name)
 {
-  return (ItuningLinear){
-    .weight = ituning_weights_take (weights, ITUNING_SHAPE (n_out, n_in),
-        "%s.weight", name),
-    .bias = ituning_weights_take (weights, ITUNING_SHAPE (n_out), "%s.bias",
-        name),
-    .n_in = n_in,
-    .n_out = n_out,
-  };
+  ItuningLinear layer = { .n_in = n_in, .n_out = n_out };
+
+  layer.weight = ituning_weights_take_matrix (weights, &layer.quantized, n_out,
+      n_in, "%s.weight", name);
+  layer.bias = ituning_weights_take (weights, ITUNING_SHAPE (n_out), "%s.bias",
+      name);
+  return layer;
 }
 
 /**

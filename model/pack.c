@@ -20,6 +20,8 @@ static const struct
   { ITUNING_TYPE_F32, 0 },
   { ITUNING_TYPE_F16, 1 },
   { ITUNING_TYPE_BF16, 32 },
+  { ITUNING_TYPE_Q8_0, 7 },
+  { ITUNING_TYPE_Q4_0, 2 },
 };
 
 static gboolean
@@ -32,7 +34,7 @@ find_file_type (ItuningType type, guint *file_type, GError **error)
     }
   }
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
-      "a model cannot be stored as %s; as F32, F16 or BF16 it can",
+      "a model cannot be stored as %s; as F32, F16, BF16, Q8_0 or Q4_0 it can",
       ituning_type_name (type));
   return FALSE;
 }
@@ -88,8 +90,9 @@ pack_keys (ItuningGgufWriter *writer, const ItuningModel *model, GError **error)
  * ituning_model_save:
  * @model: a model, with an adapter and a tokenizer or without
  * @path: packed file to write
- * @type: F32, F16 or BF16: what the matrices become. Norms, biases, the patch
- *   embedding and the position embeddings are always F32.
+ * @type: F32, F16, BF16, Q8_0 or Q4_0: what the matrices become. Norms, biases,
+ *   the patch embedding and the position embeddings are always F32; so is, of
+ *   the last two types, a matrix whose rows are no multiple of 32.
  * @cancellable: (nullable): ends it early
  *
  * Writes a GGUF file that ituning_model_open () takes. It appears under its

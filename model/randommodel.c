@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "model/preprocess.h"
+#include "model/tensors.h"
 
 /* The paper's three sizes: ViT-B/16 with the GPT-2 of that name, a module in
  * every layer, half the text width wide (Luo et al. 2023, section 3.1). */
@@ -16,8 +17,8 @@ static const struct
 };
 
 static ItuningAdapter *
-make_adapter (gsize n_embd, gsize n_layer, gsize n_head, guint32 seed,
-    GError **error)
+make_adapter (gsize n_embd, gsize n_layer, gsize n_head, ItuningType type,
+    guint32 seed, GError **error)
 {
   ItuningAdapterConfig config = {
     .vision_hidden_size = 768,
@@ -31,8 +32,8 @@ make_adapter (gsize n_embd, gsize n_layer, gsize n_head, guint32 seed,
 
   for (gsize i = 0; i < n_layer; i++)
     config.layers[i] = (guint) i;
-  return ituning_adapter_new (&config, ituning_weights_new_random (seed),
-      error);
+  return ituning_adapter_new (&config,
+      ituning_weights_new_random_of_type (seed, type), error);
 }
 
 static const ItuningVisionConfig vit_b_16 = {
@@ -69,6 +70,7 @@ make_gpt2 (gsize n_embd, gsize n_layer, gsize n_head)
 /**
  * ituning_model_open_random:
  * @size: "base", "medium" or "large": the paper's models
+ * @type: F32; or Q8_0 or Q4_0, for matrices as a packed file of it has them
  * @n_threads: threads that one call works with; 0 for one per processor
  * @seed: the same seed gives the same weights
  *
@@ -79,10 +81,13 @@ make_gpt2 (gsize n_embd, gsize n_layer, gsize n_head)
  *   another size
  */
 ItuningModel *
-ituning_model_open_random (const char *size, guint n_threads, guint32 seed,
-    GError **error)
+ituning_model_open_random (const char *size, ItuningType type, guint n_threads,
+    guint32 seed, GError **error)
 {
   g_return_val_if_fail (size != NULL, NULL);
+  g_return_val_if_fail (type == ITUNING_TYPE_F32 ||
+          ituning_type_bits (type) > 0,
+      NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autoptr (ItuningBackbone) backbone = NULL;
     ItuningLanguageConfig gpt2;
@@ -93,13 +98,13 @@ ituning_model_open_random (const char *size, guint n_threads, guint32 seed,
     gpt2 = make_gpt2 (sizes[i].n_embd, sizes[i].n_layer, sizes[i].n_head);
     backbone = ituning_backbone_new (n_threads);
     backbone->vision = ituning_vision_new (&vit_b_16,
-        ituning_weights_new_random (seed), error);
+        ituning_weights_new_random_of_type (seed, type), error);
     backbone->language = ituning_language_new (&gpt2,
-        ituning_weights_new_random (seed + 1), error);
+        ituning_weights_new_random_of_type (seed + 1, type), error);
     backbone->preprocessor = ituning_preprocessor_new_default (
         vit_b_16.image_size);
     adapter = make_adapter (sizes[i].n_embd, sizes[i].n_layer, sizes[i].n_head,
-        seed + 2, error);
+        type, seed + 2, error);
     return ituning_model_new (g_steal_pointer (&backbone), adapter);
   }
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,

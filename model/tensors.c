@@ -19,23 +19,26 @@ static const struct
 {
   const char *name;
   gsize size;
+  gsize block; /* elements that take @size bytes */
 } types[] = {
-  [ITUNING_TYPE_F32] = { "F32", 4 },
-  [ITUNING_TYPE_F16] = { "F16", 2 },
-  [ITUNING_TYPE_BF16] = { "BF16", 2 },
-  [ITUNING_TYPE_F64] = { "F64", 8 },
-  [ITUNING_TYPE_I64] = { "I64", 8 },
-  [ITUNING_TYPE_I32] = { "I32", 4 },
-  [ITUNING_TYPE_I16] = { "I16", 2 },
-  [ITUNING_TYPE_I8] = { "I8", 1 },
-  [ITUNING_TYPE_U8] = { "U8", 1 },
-  [ITUNING_TYPE_BOOL] = { "BOOL", 1 },
+  [ITUNING_TYPE_F32] = { "F32", 4, 1 },
+  [ITUNING_TYPE_F16] = { "F16", 2, 1 },
+  [ITUNING_TYPE_BF16] = { "BF16", 2, 1 },
+  [ITUNING_TYPE_F64] = { "F64", 8, 1 },
+  [ITUNING_TYPE_I64] = { "I64", 8, 1 },
+  [ITUNING_TYPE_I32] = { "I32", 4, 1 },
+  [ITUNING_TYPE_I16] = { "I16", 2, 1 },
+  [ITUNING_TYPE_I8] = { "I8", 1, 1 },
+  [ITUNING_TYPE_U8] = { "U8", 1, 1 },
+  [ITUNING_TYPE_BOOL] = { "BOOL", 1, 1 },
+  [ITUNING_TYPE_Q8_0] = { "Q8_0", 34, 32 },
+  [ITUNING_TYPE_Q4_0] = { "Q4_0", 18, 32 },
 };
 
 /**
  * ituning_type_name:
  *
- * Returns: the name that safetensors gives @type, such as "BF16"
+ * Returns: the name that safetensors or else GGUF gives @type, such as "BF16"
  */
 const char *
 ituning_type_name (ItuningType type)
@@ -47,7 +50,7 @@ ituning_type_name (ItuningType type)
 /**
  * ituning_type_size:
  *
- * Returns: bytes of an element
+ * Returns: bytes of an element; of a block for quantised types
  */
 gsize
 ituning_type_size (ItuningType type)
@@ -57,28 +60,56 @@ ituning_type_size (ItuningType type)
 }
 
 /**
+ * ituning_type_bits:
+ *
+ * Returns: bits of a weight in a quantised type; 0 for others
+ */
+guint
+ituning_type_bits (ItuningType type)
+{
+  return type == ITUNING_TYPE_Q8_0 ? 8 : type == ITUNING_TYPE_Q4_0 ? 4 : 0;
+}
+
+/**
+ * ituning_type_row_size:
+ * @n: elements; of a quantised type a multiple of its block
+ *
+ * Returns: bytes that they take, or what is larger than memory can be
+ */
+guint64
+ituning_type_row_size (ItuningType type, guint64 n)
+{
+  const gsize block = types[type].block;
+
+  return n / block > G_MAXSSIZE ? G_MAXUINT64 : n / block * types[type].size;
+}
+
+/**
  * ituning_tensor_set_shape:
  * @tensor: a tensor with its type set; gets the shape and its size in bytes
  * @dims: [@n_dims] lengths, from a file
  * @n_dims: how many
  *
- * Returns: FALSE when there are too many dimensions or the tensor would be
- *   larger than memory can be
+ * Returns: FALSE when there are too many dimensions, the tensor would be larger
+ *   than memory can be, or rows are no whole blocks
  */
 gboolean
 ituning_tensor_set_shape (ItuningTensor *tensor, const guint64 *dims,
     gsize n_dims)
 {
+  const gsize block = types[tensor->type].block;
   gsize size = ituning_type_size (tensor->type);
 
-  if (n_dims > ITUNING_MAX_DIMS)
+  if (n_dims > ITUNING_MAX_DIMS ||
+      (block > 1 && (n_dims == 0 || dims[n_dims - 1] % block != 0)))
     return FALSE;
   tensor->n_dims = (guint) n_dims;
   for (gsize i = 0; i < n_dims; i++) {
-    if (dims[i] > G_MAXSSIZE || (dims[i] > 0 && size > G_MAXSSIZE / dims[i]))
+    const guint64 n = i + 1 < n_dims ? dims[i] : dims[i] / block;
+    if (dims[i] > G_MAXSSIZE || (n > 0 && size > G_MAXSSIZE / n))
       return FALSE;
     tensor->dims[i] = (gsize) dims[i];
-    size *= tensor->dims[i];
+    size *= (gsize) n;
   }
   tensor->size = size;
   return TRUE;

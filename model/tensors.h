@@ -11,6 +11,8 @@ gboolean ituning_safetensors_read (const char *path, GMappedFile *file,
 gboolean ituning_pytorch_read (const char *path, GMappedFile *file,
     GArray *found, GError **error);
 
+guint ituning_type_bits (ItuningType type);
+guint64 ituning_type_row_size (ItuningType type, guint64 n);
 gboolean ituning_tensor_set_shape (ItuningTensor *tensor, const guint64 *dims,
     gsize n_dims);
 gboolean ituning_tensors_check_overlaps (const char *path, GArray *found,

@@ -78,12 +78,12 @@ take_projection (ItuningVision *self, ItuningWeights *weights)
     return;
   }
   self->projection = (ItuningLinear){
-    .weight = ituning_weights_take (weights,
-        ITUNING_SHAPE (self->config.projection_dim, D),
-        "visual_projection.weight"),
     .n_in = D,
     .n_out = self->config.projection_dim,
   };
+  self->projection.weight = ituning_weights_take_matrix (weights,
+      &self->projection.quantized, self->projection.n_out, D,
+      "visual_projection.weight");
 }
 
 /**
@@ -296,7 +296,7 @@ ituning_vision_project (const ItuningVision *vision,
     const float *hidden, gsize B)
 {
   const gsize D = vision->config.hidden_size;
-  const gboolean identity = vision->projection.weight == NULL;
+  const gboolean identity = vision->projection.n_out == 0;
   float *pooled = identity ? embeds
                            : ituning_buffer_reserve (&scratch->normed, B * D);
 

@@ -10,10 +10,10 @@
 #include "model/names.h"
 #include "model/tensors.h"
 
-/* The parameters of one part of a model, as floats, under Hugging Face's names,
- * which a packed file has others for. Those stored as F32 are
- * used where they are mapped, if they are aligned there; others are copied into
- * memory of our own. With neither tensors nor a packed file they are those of
+/* The parameters of one part of a model under Hugging Face's names, which a
+ * packed file has others for. Most are floats. Those stored as F32 are used
+ * where they are mapped, if they are aligned there; others are copied into
+ * memory of our own, quantised matrices as such. With neither tensors nor a packed file they are those of
  * another such object, or random.
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
@@ -23,8 +23,11 @@ struct _ItuningWeights
   const ItuningWeights *source; /* borrowed: what this is a copy of; or NULL */
   char *prefix; /* owned: before every name in the file */
   GArray *taken; /* owned: ItuningTensor of F32, with owned full names */
+  GPtrArray *quantized; /* owned: ItuningQuantized of each that was taken; NULL
+                         * for floats */
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
+  ItuningType random_type; /* of the matrices that it makes */
   ItuningWeightsStore store; /* where values go; or NULL */
   gpointer store_data;
   ItuningPartInfo info;
@@ -37,6 +40,12 @@ clear_taken (gpointer tensor)
   g_free ((char *) ((ItuningTensor *) tensor)->name);
 }
 
+static void
+free_quantized (gpointer matrix)
+{
+  ituning_quantized_free (matrix);
+}
+
 static ItuningWeights *
 weights_new (ItuningTensors *tensors, guint32 seed)
 {
@@ -46,6 +55,7 @@ weights_new (ItuningTensors *tensors, guint32 seed)
   self->prefix = g_strdup ("");
   self->taken = g_array_new (FALSE, FALSE, sizeof (ItuningTensor));
   g_array_set_clear_func (self->taken, clear_taken);
+  self->quantized = g_ptr_array_new_with_free_func (free_quantized);
   self->owned = g_ptr_array_new_with_free_func (g_aligned_free);
   self->random = 0x9e3779b97f4a7c15u ^ seed;
   return self;
@@ -94,6 +104,21 @@ ituning_weights_new_random (guint32 seed)
 }
 
 /**
+ * ituning_weights_new_random_of_type:
+ * @type: F32; or Q8_0 or Q4_0, for which matrices are as in a packed file of it
+ *
+ * As ituning_weights_new_random ().
+ */
+ItuningWeights *
+ituning_weights_new_random_of_type (guint32 seed, ItuningType type)
+{
+  ItuningWeights *self = weights_new (NULL, seed);
+
+  self->random_type = type;
+  return self;
+}
+
+/**
  * ituning_weights_new_copy:
  * @source: weights of which all was taken; must live until all is taken from
  *   the copy
@@ -120,6 +145,7 @@ ituning_weights_free (ItuningWeights *weights)
   if (weights == NULL)
     return;
   g_clear_error (&weights->failure);
+  g_ptr_array_unref (weights->quantized);
   g_ptr_array_unref (weights->owned);
   g_free (weights->prefix);
   g_array_unref (weights->taken);
@@ -131,13 +157,14 @@ ituning_weights_free (ItuningWeights *weights)
 /**
  * ituning_weights_is_packed:
  *
- * Returns: whether they are of a packed file, which holds the weights of a
+ * Returns: whether they are as in a packed file, which holds the weights of a
  *   Conv1D as [n_out, n_in]
  */
 gboolean
 ituning_weights_is_packed (const ItuningWeights *weights)
 {
-  return weights->packed != NULL;
+  return weights->packed != NULL ||
+      ituning_type_bits (weights->random_type) > 0;
 }
 
 /**
@@ -229,18 +256,11 @@ own_values (ItuningWeights *self, gsize n)
 }
 
 /* Uniform in +-0.035, whose standard deviation is GPT-2's initial 0.02. */
-static const float *
-make_random (ItuningWeights *self, const char *name, const gsize *dims,
-    gsize n_dims, gsize n)
+static void
+fill_random (ItuningWeights *self, float *values, gsize n)
 {
-  float *values = own_values (self, n);
   guint64 state = self->random;
 
-  if (n_dims == 1 && g_str_has_suffix (name, ".weight")) {
-    for (gsize i = 0; i < n; i++)
-      values[i] = 1.0f;
-    return values;
-  }
   for (gsize i = 0; i < n; i++) {
     state ^= state << 13; /* Marsaglia's xorshift64 */
     state ^= state >> 7;
@@ -248,6 +268,20 @@ make_random (ItuningWeights *self, const char *name, const gsize *dims,
     values[i] = ((float) (state >> 40) / 0x1p24f - 0.5f) * 0.07f;
   }
   self->random = state;
+}
+
+static const float *
+make_random (ItuningWeights *self, const char *name, const gsize *dims,
+    gsize n_dims, gsize n)
+{
+  float *values = own_values (self, n);
+
+  if (n_dims == 1 && g_str_has_suffix (name, ".weight")) {
+    for (gsize i = 0; i < n; i++)
+      values[i] = 1.0f;
+    return values;
+  }
+  fill_random (self, values, n);
   return values;
 }
 
@@ -309,12 +343,12 @@ as_floats (ItuningWeights *self, const ItuningTensor *tensor, gsize n)
   return values;
 }
 
-static const float *
-take_stored (ItuningWeights *self, const char *name, const gsize *dims,
-    gsize n_dims, gsize n)
+/* The tensor of a file, if it is there and of that shape. */
+static const ItuningTensor *
+check_stored (ItuningWeights *self, const char *name, const gsize *dims,
+    gsize n_dims)
 {
   const ItuningTensor *tensor = find_stored (self, name);
-  const float *values;
 
   if (tensor == NULL) {
     fail (self, ITUNING_ERROR_MISMATCH, name, "is missing");
@@ -330,6 +364,18 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     fail (self, ITUNING_ERROR_MISMATCH, name, what);
     return NULL;
   }
+  return tensor;
+}
+
+static const float *
+take_stored (ItuningWeights *self, const char *name, const gsize *dims,
+    gsize n_dims, gsize n)
+{
+  const ItuningTensor *tensor = check_stored (self, name, dims, n_dims);
+  const float *values;
+
+  if (tensor == NULL)
+    return NULL;
   if (tensor->type > ITUNING_TYPE_BF16) {
     g_autofree char *what =
         g_strdup_printf ("is of type %s, wanted F32, F16 or BF16",
@@ -370,6 +416,121 @@ find_values (ItuningWeights *self, const char *full, const gsize *dims,
       : values;
 }
 
+/* --- quantised matrices ------------------------------------------------- */
+
+/* What a packed file of @type has a tensor as. Rows of blocks are whole ones. */
+static ItuningType
+choose_type (ItuningNameKind kind, ItuningType type, gsize n_in)
+{
+  const gboolean fits = ituning_type_bits (type) == 0 ||
+      n_in % ITUNING_QUANT_BLOCK == 0;
+
+  return kind != ITUNING_NAME_PLAIN && fits ? type : ITUNING_TYPE_F32;
+}
+
+static ItuningQuantized *
+own_quantized (ItuningWeights *self, guint bits, const gsize *dims)
+{
+  ItuningQuantized *matrix = ituning_quantized_new (bits, dims[0], dims[1]);
+
+  self->info.owned_size += ituning_quantized_get_size (matrix);
+  return matrix;
+}
+
+/* As a packed file has them: of those that it quantises. */
+static ItuningQuantized *
+make_random_quantized (ItuningWeights *self, const char *full,
+    const gsize *dims)
+{
+  const guint bits = ituning_type_bits (self->random_type);
+  g_autofree float *row = g_new (float, dims[1]);
+  g_autofree guint8 *blocks = NULL;
+  ItuningQuantized *matrix;
+  ItuningNameKind kind;
+
+  g_free (ituning_name_pack (full, &kind));
+  if (choose_type (kind, self->random_type, dims[1]) != self->random_type)
+    return NULL;
+  matrix = own_quantized (self, bits, dims);
+  blocks = g_malloc (
+      (gsize) ituning_type_row_size (self->random_type, dims[1]));
+  for (gsize i = 0; i < dims[0]; i++) {
+    fill_random (self, row, dims[1]);
+    ituning_quant_encode (bits, blocks, row, dims[1]);
+    ituning_quantized_set_row (matrix, i, blocks);
+  }
+  self->info.type = self->random_type;
+  return matrix;
+}
+
+/* %NULL when the file has floats, or none of that shape. */
+static ItuningQuantized *
+read_quantized (ItuningWeights *self, const char *full, const gsize *dims)
+{
+  g_autofree char *name = name_stored (self, full);
+  const ItuningTensor *tensor = find_stored (self, name);
+  const guint bits = tensor != NULL ? ituning_type_bits (tensor->type) : 0;
+  const gsize row_size = bits > 0
+      ? (gsize) ituning_type_row_size (tensor->type, dims[1])
+      : 0;
+  ItuningQuantized *matrix;
+
+  if (bits == 0 || check_stored (self, name, dims, 2) == NULL)
+    return NULL;
+  matrix = own_quantized (self, bits, dims);
+  for (gsize row = 0; row < dims[0]; row++) {
+    if (!ituning_quantized_set_row (matrix, row,
+            (const guint8 *) tensor->data + row * row_size)) {
+      fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
+      break;
+    }
+  }
+  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
+    drop_pages (tensor->data, tensor->size);
+  self->info.type = MAX (self->info.type, tensor->type);
+  return matrix;
+}
+
+static ItuningQuantized *
+find_quantized (ItuningWeights *self, const char *full, const gsize *dims)
+{
+  if (self->source != NULL)
+    return NULL;
+  if (!is_random (self))
+    return read_quantized (self, full, dims);
+  return ituning_type_bits (self->random_type) > 0
+      ? make_random_quantized (self, full, dims)
+      : NULL;
+}
+
+/* --- taking ------------------------------------------------------------- */
+
+/* Floats; or, where there may be such and so it is, a quantised matrix. */
+static const float *
+take (ItuningWeights *self, const ItuningQuantized **quantized,
+    const gsize *dims, gsize n_dims, const char *name)
+{
+  ItuningTensor taken = { .type = ITUNING_TYPE_F32, .n_dims = (guint) n_dims };
+  ItuningQuantized *matrix = NULL;
+  gsize n = 1;
+
+  for (gsize i = 0; i < n_dims; i++) {
+    taken.dims[i] = dims[i];
+    n *= dims[i]; /* bounded by the configs */
+  }
+  taken.name = g_strconcat (self->prefix, name, NULL);
+  if (quantized != NULL)
+    *quantized = matrix = find_quantized (self, taken.name, dims);
+  if (matrix == NULL && self->failure == NULL) {
+    taken.size = n * sizeof (float);
+    taken.data = find_values (self, taken.name, dims, n_dims, n);
+  }
+  self->info.n_parameters += n;
+  g_array_append_val (self->taken, taken);
+  g_ptr_array_add (self->quantized, matrix);
+  return taken.data;
+}
+
 /**
  * ituning_weights_take:
  * @weights: weights
@@ -388,25 +549,42 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
     const char *name_format, ...)
 {
   g_autofree char *name = NULL;
-  ItuningTensor taken = { .type = ITUNING_TYPE_F32, .n_dims = (guint) n_dims };
   va_list args;
-  gsize n = 1;
 
   if (weights->failure != NULL)
     return NULL;
   va_start (args, name_format);
   name = g_strdup_vprintf (name_format, args);
   va_end (args);
-  for (gsize i = 0; i < n_dims; i++) {
-    taken.dims[i] = dims[i];
-    n *= dims[i]; /* bounded by the configs */
-  }
-  taken.name = g_strconcat (weights->prefix, name, NULL);
-  taken.size = n * sizeof (float);
-  taken.data = find_values (weights, taken.name, dims, n_dims, n);
-  weights->info.n_parameters += n;
-  g_array_append_val (weights->taken, taken);
-  return taken.data;
+  return take (weights, NULL, dims, n_dims, name);
+}
+
+/**
+ * ituning_weights_take_matrix:
+ * @quantized: (out) (transfer none) (nullable): the matrix, if it is quantised
+ * @n_out: rows that the config asks for
+ * @n_in: columns likewise
+ *
+ * As ituning_weights_take (), for the weight [@n_out, @n_in] of a layer.
+ *
+ * Returns: (transfer none) (nullable): its values; or %NULL with @quantized,
+ *   or where ituning_weights_take () returns it
+ */
+const float *
+ituning_weights_take_matrix (ItuningWeights *weights,
+    const ItuningQuantized **quantized, gsize n_out, gsize n_in,
+    const char *name_format, ...)
+{
+  g_autofree char *name = NULL;
+  va_list args;
+
+  *quantized = NULL;
+  if (weights->failure != NULL)
+    return NULL;
+  va_start (args, name_format);
+  name = g_strdup_vprintf (name_format, args);
+  va_end (args);
+  return take (weights, quantized, ITUNING_SHAPE (n_out, n_in), name);
 }
 
 /**
@@ -414,7 +592,8 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
  * @n_taken: (out): how many
  *
  * Returns: (transfer none) (array length=n_taken): all that was taken, as F32
- *   with full names, in order; valid as long as @weights
+ *   with full names, in order; valid as long as @weights. Quantised matrices
+ *   have no data: weights that are trained have none of them.
  */
 const ItuningTensor *
 ituning_weights_get_taken (const ItuningWeights *weights, gsize *n_taken)
@@ -463,7 +642,8 @@ ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
 /**
  * ituning_weights_pack:
  * @weights: weights of which all was taken, without a failure
- * @type: what matrices become; all else is F32
+ * @type: what matrices become; all else is F32, and so are matrices that
+ *   cannot be of a quantised type
  * @writer: gets the tensors, in the order in which they were taken
  */
 void
@@ -473,14 +653,18 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
   for (guint i = 0; i < weights->taken->len; i++) {
     const ItuningTensor *taken = &g_array_index (weights->taken, ItuningTensor,
         i);
+    const ItuningQuantized *matrix = g_ptr_array_index (weights->quantized, i);
     ItuningNameKind kind;
     g_autofree char *name = ituning_name_pack (taken->name, &kind);
     const gboolean transpose = kind == ITUNING_NAME_CONV1D &&
         !ituning_weights_is_packed (weights);
     const gsize reversed[] = { taken->dims[1], taken->dims[0] };
-    ituning_gguf_writer_add_tensor (writer, name,
-        kind == ITUNING_NAME_PLAIN ? ITUNING_TYPE_F32 : type,
-        transpose ? reversed : taken->dims, taken->n_dims, taken->data,
-        transpose);
+    const gsize *dims = transpose ? reversed : taken->dims;
+    const ItuningType as = choose_type (kind, type, dims[taken->n_dims - 1]);
+    if (matrix != NULL)
+      ituning_gguf_writer_add_quantized (writer, name, as, matrix);
+    else
+      ituning_gguf_writer_add_tensor (writer, name, as, dims, taken->n_dims,
+          taken->data, transpose);
   }
 }

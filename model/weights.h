@@ -22,6 +22,8 @@ typedef float *(*ItuningWeightsStore) (gpointer data, const char *name,
 ItuningWeights *ituning_weights_open (const char *folder, GError **error);
 ItuningWeights *ituning_weights_new_packed (ItuningGguf *packed);
 ItuningWeights *ituning_weights_new_random (guint32 seed);
+ItuningWeights *ituning_weights_new_random_of_type (guint32 seed,
+    ItuningType type);
 ItuningWeights *ituning_weights_new_copy (const ItuningWeights *source);
 void ituning_weights_free (ItuningWeights *weights);
 gboolean ituning_weights_is_packed (const ItuningWeights *weights);
@@ -31,6 +33,9 @@ void ituning_weights_set_store (ItuningWeights *weights,
 gboolean ituning_weights_has (ItuningWeights *weights, const char *name);
 const float *ituning_weights_take (ItuningWeights *weights, const gsize *dims,
     gsize n_dims, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
+const float *ituning_weights_take_matrix (ItuningWeights *weights,
+    const ItuningQuantized **quantized, gsize n_out, gsize n_in,
+    const char *name_format, ...) G_GNUC_PRINTF (5, 6);
 void ituning_weights_refuse (ItuningWeights *weights, const char *name);
 const ItuningTensor *ituning_weights_get_taken (const ItuningWeights *weights,
     gsize *n_taken);

@@ -286,6 +286,8 @@ typedef struct
   char *size;
   char *model;
   char *compare;
+  char *type; /* of random weights */
+  ItuningType random_type;
   gint64 num_beams, n_threads, n_tokens, n_runs, visual_tokens;
   gboolean elements, train, json;
 } Arguments;
@@ -302,9 +304,31 @@ static ItuningModel *
 open_model (const Arguments *given, guint n_threads, GError **error)
 {
   return given->size != NULL
-      ? ituning_model_open_random (given->size, n_threads, 0, error)
+      ? ituning_model_open_random (given->size, given->random_type, n_threads,
+            0, error)
       : ituning_model_open (given->model,
             &(ItuningModelOptions){ .n_threads = n_threads }, error);
+}
+
+static gboolean
+take_type (Arguments *given, GError **error)
+{
+  static const ItuningType types[] = { ITUNING_TYPE_F32, ITUNING_TYPE_Q8_0,
+    ITUNING_TYPE_Q4_0 };
+
+  if (given->type == NULL)
+    return TRUE;
+  if (given->size == NULL)
+    return tool_options_usage_error (error,
+        "--type is of the random weights of --size; a --model has its own");
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+    if (g_ascii_strcasecmp (ituning_type_name (types[i]), given->type) == 0) {
+      given->random_type = types[i];
+      return TRUE;
+    }
+  }
+  return tool_options_usage_error (error,
+      "--type %s: there are f32, q8_0 and q4_0", given->type);
 }
 
 /* What every way of measuring a model is given. */
@@ -416,6 +440,8 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
         "Measure random weights: base, medium or large", "SIZE" },
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &given.model,
         "Measure this model", "PATH" },
+    { "type", 't', 0, G_OPTION_ARG_STRING, &given.type,
+        "With --size: what weights are: f32, q8_0 or q4_0 (f32)", "TYPE" },
     { "num-beams", 0, 0, G_OPTION_ARG_INT64, &given.num_beams,
         "Beams of the search (1: greedy)", "N" },
     { "threads", 0, 0, G_OPTION_ARG_INT64, &given.n_threads,
@@ -443,7 +469,7 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (GStrv) arguments = NULL;
   ToolOutput output = { .path = NULL };
   gboolean done = tool_options_parse (context, argv, &arguments, error) &&
-      tool_options_check_none (arguments, error) &&
+      tool_options_check_none (arguments, error) && take_type (&given, error) &&
       (given.train ? bench_train
               : given.elements
               ? bench_elements
@@ -452,5 +478,6 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
   g_free (given.size);
   g_free (given.model);
   g_free (given.compare);
+  g_free (given.type);
   return done;
 }

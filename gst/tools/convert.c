@@ -14,6 +14,8 @@ static const struct
   { "f32", ITUNING_TYPE_F32 },
   { "f16", ITUNING_TYPE_F16 },
   { "bf16", ITUNING_TYPE_BF16 },
+  { "q8_0", ITUNING_TYPE_Q8_0 },
+  { "q4_0", ITUNING_TYPE_Q4_0 },
 };
 
 static gboolean
@@ -26,7 +28,7 @@ find_type (const char *name, ItuningType *type, GError **error)
     }
   }
   return tool_options_usage_error (error,
-      "--type %s: there are f32, f16 and bf16", name);
+      "--type %s: there are f32, f16, bf16, q8_0 and q4_0", name);
 }
 
 /* The model may be named by --model or, as the thing to convert, without. */
@@ -64,7 +66,8 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "The file to write, a .gguf", "FILE" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &name,
-        "What weights are stored as: f32, f16 or bf16 (f32)", "TYPE" },
+        "What weights are stored as: f32, f16, bf16, q8_0 or q4_0 (f32)",
+        "TYPE" },
     { "description", 0, 0, G_OPTION_ARG_STRING, &description,
         "What the model knows, for `inspect` to show (the model's own)",
         "TEXT" },

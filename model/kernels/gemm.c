@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/kernels/blocked.h"
+#include "model/kernels/quantkernels.h"
 
 /* The only file that calls BLAS. OpenBLAS computes on the calling thread; the
  * split over threads is ours. It depends on the shape alone, never on the
@@ -20,6 +21,11 @@
 /* Tasks that a product is split into, where its shape allows it. */
 #define WANTED_TASKS 8
 #define MIN_TILE ((gsize) 32)
+/* Of quantised weights: bytes of a task of few rows. */
+#define QUANT_TILE_BYTES ((gsize) 48 << 10)
+/* As ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
+#define QUANT_ROWS_TILE (80 * ITUNING_QUANT_GROUP)
+#define ROUNDED_TILE ((gsize) 16)
 
 /**
  * ituning_gemm_init:
@@ -83,11 +89,13 @@ ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
 typedef struct
 {
   const ItuningKernels *kernels;
+  const ItuningQuantKernels *quant;
   const ItuningLinear *layer;
   float *y;
   const float *x;
+  ItuningQuantRows rows; /* @x for a quantised layer */
   gsize M;
-  gsize tile; /* outputs of a task */
+  gsize row_tile, tile; /* rows and outputs of a task */
   float scale;
   gboolean accumulate;
   gboolean few_rows;
@@ -144,21 +152,41 @@ multiply_rows (const LinearJob *job, gsize first, gsize n)
   }
 }
 
+/* @row is the first of a group. */
+static void
+multiply_quantized (const LinearJob *job, gsize row, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+  const gsize n_blocks = job->rows.n_blocks;
+  const ItuningQuantRows rows = {
+    .values = job->rows.values + row * layer->n_in,
+    .scales = job->rows.scales + row * n_blocks,
+    .offsets = job->rows.offsets + row * n_blocks,
+    .n_blocks = n_blocks,
+  };
+
+  job->quant->multiply (job->y + first, layer->n_out, &rows, job->M,
+      layer->quantized, first / ITUNING_QUANT_PANEL,
+      count_tiles (n, ITUNING_QUANT_PANEL), job->scale);
+}
+
 static void
 run_linear_task (gsize task, guint worker, gpointer data)
 {
   LinearJob job = *(const LinearJob *) data; /* of this task's rows */
   const ItuningLinear *layer = job.layer;
   const gsize n_tiles = count_tiles (layer->n_out, job.tile);
-  const gsize row = task / n_tiles * ROWS_TILE;
+  const gsize row = task / n_tiles * job.row_tile;
   const gsize first = task % n_tiles * job.tile;
   const gsize n = MIN (job.tile, layer->n_out - first);
 
-  job.M = MIN (ROWS_TILE, job.M - row);
+  job.M = MIN (job.row_tile, job.M - row);
   job.x += row * layer->n_in;
   job.y += row * layer->n_out;
   start_tile (&job, first, n);
-  if (job.few_rows)
+  if (layer->quantized != NULL)
+    multiply_quantized (&job, row, first, n);
+  else if (job.few_rows)
     multiply_rows (&job, first, n);
   else
     ituning_gemm (job.y + first, layer->n_out, job.x, layer->n_in, FALSE,
@@ -175,10 +203,53 @@ choose_tile (const ItuningLinear *layer, gsize M)
 {
   gsize tile;
 
+  if (layer->quantized != NULL)
+    return M > FEW_ROWS
+        ? ITUNING_QUANT_PANEL
+        : count_tiles (QUANT_TILE_BYTES * 8 / layer->quantized->bits,
+              layer->n_in * ITUNING_QUANT_PANEL) *
+            ITUNING_QUANT_PANEL;
   if (M > FEW_ROWS)
     return MANY_ROWS_TILE;
   tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
   return MAX (tile / 16 * 16, 16);
+}
+
+static void
+run_quantize_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const ItuningLinear *layer = job->layer;
+  const gsize end = MIN (job->M, (task + 1) * ROUNDED_TILE);
+
+  for (gsize row = task * ROUNDED_TILE; row < end; row++)
+    job->quant->quantize (&job->rows, row, job->x + row * layer->n_in,
+        layer->quantized->bits);
+}
+
+/* Memory for the input's rows, which stays with the calling thread. */
+static void
+reserve_rows (LinearJob *job)
+{
+  static GPrivate memory_key = G_PRIVATE_INIT (g_free), size_key;
+  const gsize M = count_tiles (job->M, ITUNING_QUANT_GROUP) *
+      ITUNING_QUANT_GROUP;
+  const gsize n = M * job->layer->n_in;
+  const gsize n_blocks = n / ITUNING_QUANT_BLOCK;
+  const gsize size = n + n_blocks * (sizeof (float) + sizeof (gint32));
+  guint8 *memory = g_private_get (&memory_key);
+
+  if (GPOINTER_TO_SIZE (g_private_get (&size_key)) < size) {
+    memory = g_malloc (size);
+    g_private_replace (&memory_key, memory);
+    g_private_set (&size_key, GSIZE_TO_POINTER (size));
+  }
+  job->rows = (ItuningQuantRows){
+    .scales = (float *) (void *) memory,
+    .offsets = (gint32 *) (void *) memory + n_blocks,
+    .values = (gint8 *) memory + n_blocks * (sizeof (float) + sizeof (gint32)),
+    .n_blocks = job->layer->quantized->n_blocks,
+  };
 }
 
 /**
@@ -192,7 +263,8 @@ choose_tile (const ItuningLinear *layer, gsize M)
  * @accumulate: add to what @y holds instead of replacing it
  *
  * y = activation (scale (x W^T + b)), or of the sum with what @y held. The
- * result does not depend on the number of threads.
+ * result does not depend on the number of threads. For quantised weights @x is
+ * rounded to 8 bits, each 32 values of a row by their largest.
  */
 void
 ituning_linear_forward (ItuningPool *pool,
@@ -205,13 +277,20 @@ ituning_linear_forward (ItuningPool *pool,
     .y = y,
     .x = x,
     .M = M,
+    .row_tile = layer->quantized != NULL ? QUANT_ROWS_TILE : ROWS_TILE,
     .tile = choose_tile (layer, M),
     .scale = scale,
     .accumulate = accumulate,
     .few_rows = M <= FEW_ROWS };
 
+  if (layer->quantized != NULL) {
+    job.quant = ituning_quant_kernels_get ();
+    reserve_rows (&job);
+    ituning_pool_run (pool, count_tiles (M, ROUNDED_TILE), run_quantize_task,
+        &job);
+  }
   ituning_pool_run (pool,
-      count_tiles (M, ROWS_TILE) * count_tiles (layer->n_out, job.tile),
+      count_tiles (M, job.row_tile) * count_tiles (layer->n_out, job.tile),
       run_linear_task, &job);
 }
 

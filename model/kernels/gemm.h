@@ -3,11 +3,13 @@
 
 #include "model/kernels/kernels.h"
 #include "model/kernels/pool.h"
+#include "model/kernels/quantized.h"
 
 /**
  * ItuningLinear:
  * @weight: [n_out, n_in]; or [n_in, n_out] when @in_major, as GPT-2 stores it;
- *   borrowed from the weights
+ *   borrowed from the weights; %NULL when @quantized is there
+ * @quantized: [n_out, n_in], in place of @weight; or %NULL; borrowed likewise
  * @bias: [n_out]; or %NULL for none; borrowed likewise
  * @n_in: input width
  * @n_out: output width
@@ -19,6 +21,7 @@
 typedef struct
 {
   const float *weight;
+  const ItuningQuantized *quantized;
   const float *bias;
   gsize n_in;
   gsize n_out;

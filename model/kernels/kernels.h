@@ -57,6 +57,8 @@ typedef struct
  * @axpy: y[i] += a * x[i]
  * @add: y[i] += x[i]
  * @scale: x[i] *= a
+ * @combine: y[i] = sum of w[k] * x[k * stride + i] over @K rows; @y must not
+ *   alias @w or @x
  * @layernorm: [C] one row: y = (x - mean) / sqrt (variance + eps) * gain +
  *   bias, with the biased variance; @y may be @x
  * @softmax: [n] in place: exp (x - max) / sum; n at least 1
@@ -90,6 +92,8 @@ typedef struct
   void (*axpy) (float *y, const float *x, float a, gsize n);
   void (*add) (float *y, const float *x, gsize n);
   void (*scale) (float *x, float a, gsize n);
+  void (*combine) (float *y, const float *w, const float *x, gsize stride,
+      gsize K, gsize n);
   void (*layernorm) (float *y, const float *x, const float *gain,
       const float *bias, gsize C, float eps);
   void (*softmax) (float *x, gsize n);

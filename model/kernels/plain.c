@@ -37,6 +37,17 @@ plain_scale (float *x, float a, gsize n)
 }
 
 static void
+plain_combine (float *y, const float *w, const float *x, gsize stride, gsize K,
+    gsize n)
+{
+  for (gsize i = 0; i < n; i++) {
+    y[i] = 0.0f;
+    for (gsize k = 0; k < K; k++)
+      y[i] += w[k] * x[k * stride + i];
+  }
+}
+
+static void
 plain_layernorm (float *y, const float *x, const float *gain, const float *bias,
     gsize C, float eps)
 {
@@ -251,6 +262,7 @@ const ItuningKernels ituning_kernels_plain = {
   .axpy = plain_axpy,
   .add = plain_add,
   .scale = plain_scale,
+  .combine = plain_combine,
   .layernorm = plain_layernorm,
   .softmax = plain_softmax,
   .log_sum_exp = plain_log_sum_exp,

@@ -174,6 +174,49 @@ simd_scale (float *x, float a, gsize n)
     store_part (x + i, a * load_part (x + i, n - i), n - i);
 }
 
+/* @V vectors of the sum, of @U rows at a time each into sums of its own: an
+ * addition need not wait for the one before it. */
+static inline __attribute__ ((always_inline)) void
+combine_columns (float *y, const float *w, const float *x, gsize stride,
+    gsize K, const gsize V, const gsize U)
+{
+  Floats sums[8] = { 0 };
+  gsize k = 0;
+
+  for (; k + U <= K; k += U)
+    for (gsize u = 0; u < U; u++)
+      for (gsize v = 0; v < V; v++)
+        sums[u * V + v] += w[k + u] *
+            load (x + (k + u) * stride + v * ITUNING_LANES);
+  for (; k < K; k++)
+    for (gsize v = 0; v < V; v++)
+      sums[v] += w[k] * load (x + k * stride + v * ITUNING_LANES);
+  for (gsize u = 1; u < U; u++)
+    for (gsize v = 0; v < V; v++)
+      sums[v] += sums[u * V + v];
+  for (gsize v = 0; v < V; v++)
+    store (y + v * ITUNING_LANES, sums[v]);
+}
+
+static void
+simd_combine (float *y, const float *w, const float *x, gsize stride, gsize K,
+    gsize n)
+{
+  Floats sum = { 0 };
+  gsize i = 0;
+
+  for (; i + 2 * TWO_VECTORS <= n; i += 2 * TWO_VECTORS)
+    combine_columns (y + i, w, x + i, stride, K, 4, 2);
+  for (; i + TWO_VECTORS <= n; i += TWO_VECTORS)
+    combine_columns (y + i, w, x + i, stride, K, 2, 4);
+  for (; i + ITUNING_LANES <= n; i += ITUNING_LANES)
+    combine_columns (y + i, w, x + i, stride, K, 1, 8);
+  for (gsize k = 0; k < K && i < n; k++)
+    sum += w[k] * load_part (x + k * stride + i, n - i);
+  if (i < n)
+    store_part (y + i, sum, n - i);
+}
+
 static float
 sum_row (const float *x, gsize n)
 {
@@ -595,6 +638,7 @@ const ItuningKernels TABLE_NAME (ITUNING_TABLE) = {
   .axpy = simd_axpy,
   .add = simd_add,
   .scale = simd_scale,
+  .combine = simd_combine,
   .layernorm = simd_layernorm,
   .softmax = simd_softmax,
   .log_sum_exp = simd_log_sum_exp,

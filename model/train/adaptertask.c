@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/model.h"
+#include "model/tensors.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/partfiles.h"
 #include "model/train/prefixpass.h"
@@ -148,6 +149,26 @@ unfreeze (AdapterTask *self, GError **error)
   return self->language != NULL;
 }
 
+/* Their products have no way back. The vision tower is not gone through. */
+static gboolean
+check_types (const ItuningModel *model, const ItuningTrainOptions *options,
+    GError **error)
+{
+  const ItuningPartInfo *language = &model->info.language.part;
+  const ItuningPartInfo *adapter = &model->info.adapter.part;
+  const gboolean in_adapter = model->adapter != NULL && !options->fresh &&
+      ituning_type_bits (adapter->type) > 0;
+
+  if (!in_adapter && ituning_type_bits (language->type) == 0)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_UNSUPPORTED,
+      "the model's %s is quantised as %s, through which nothing can be trained: "
+      "take one of F32, F16 or BF16",
+      in_adapter ? "adapter" : "language model",
+      ituning_type_name (in_adapter ? adapter->type : language->type));
+  return FALSE;
+}
+
 /**
  * ituning_trainer_new:
  * @model: what to train an adapter for; itself it stays as it is
@@ -158,7 +179,8 @@ unfreeze (AdapterTask *self, GError **error)
  * a fresh one.
  *
  * Returns: (transfer full): a trainer before its first step; or %NULL with
- *   %ITUNING_ERROR_INPUT or %ITUNING_ERROR_MISMATCH
+ *   %ITUNING_ERROR_INPUT, %ITUNING_ERROR_MISMATCH, or %ITUNING_ERROR_UNSUPPORTED
+ *   for a quantised language model or adapter
  */
 ItuningTrainer *
 ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
@@ -168,7 +190,8 @@ ituning_trainer_new (ItuningModel *model, ItuningDataset *dataset,
 
   g_return_val_if_fail (model != NULL && dataset != NULL && options != NULL,
       NULL);
-  if (!ituning_train_options_check (options, error))
+  if (!ituning_train_options_check (options, error) ||
+      !check_types (model, options, error))
     return NULL;
   self = g_new0 (AdapterTask, 1);
   self->task.klass = &adapter_task_class;

@@ -185,6 +185,22 @@ open_files (ItuningFeatureWriter *self, GError **error)
   return TRUE;
 }
 
+static void
+add_weight (GChecksum *checksum, const ItuningLinear *layer)
+{
+  g_autofree float *row = g_new (float, layer->n_in);
+
+  for (gsize i = 0; i < layer->n_out; i++) {
+    const float *values = row;
+    if (layer->quantized != NULL)
+      ituning_quantized_get_row (layer->quantized, i, row);
+    else
+      values = layer->weight + i * layer->n_in;
+    g_checksum_update (checksum, (const guchar *) values,
+        (gssize) (layer->n_in * sizeof (float)));
+  }
+}
+
 /* Tells one vision tower from another of its shape, one that was trained on for
  * instance. */
 static char *
@@ -197,9 +213,7 @@ digest_weights (const ItuningVision *vision)
   g_checksum_update (checksum, (const guchar *) vision->class_embedding,
       (gssize) (D * sizeof (float)));
   if (n_layers > 0)
-    g_checksum_update (checksum,
-        (const guchar *) vision->layers[n_layers - 1].out.weight,
-        (gssize) (D * D * sizeof (float)));
+    add_weight (checksum, &vision->layers[n_layers - 1].out);
   return g_strdup (g_checksum_get_string (checksum));
 }
 

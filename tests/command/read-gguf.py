@@ -8,7 +8,8 @@ import struct
 import sys
 
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-TYPES = {0: ("f32", 4), 1: ("f16", 2), 30: ("bf16", 2)}
+# The number of a type: its name, its bytes, and how many values they are.
+TYPES = {0: ("f32", 4, 1), 1: ("f16", 2, 1), 30: ("bf16", 2, 1), 8: ("q8_0", 34, 32), 2: ("q4_0", 18, 32)}
 
 
 class Reader:
@@ -58,14 +59,26 @@ def read_gguf(path):
         for dim in dims:
             count *= dim
         assert offset % alignment == 0 and offset == end, name
-        data = reader.data[start + offset:start + offset + count * TYPES[kind][1]]
+        form, size, block = TYPES[kind]
+        assert dims[0] % block == 0, name
+        data = reader.data[start + offset:start + offset + count // block * size]
         end = (offset + len(data) + alignment - 1) // alignment * alignment
-        tensors[name] = (dims, TYPES[kind][0], decode(data, TYPES[kind][0], count))
+        tensors[name] = (dims, form, decode(data, form, count))
     assert start + end == len(reader.data), "size"
     return keys, tensors
 
 
+def decode_block(data, kind):
+    scale = struct.unpack_from("<e", data)[0]
+    if kind == "q8_0":
+        return [scale * q for q in struct.unpack_from("<32b", data, 2)]
+    return [scale * ((q & 15) - 8) for q in data[2:]] + [scale * ((q >> 4) - 8) for q in data[2:]]
+
+
 def decode(data, kind, count):
+    if kind in ("q8_0", "q4_0"):
+        size = len(data) // (count // 32)
+        return [x for i in range(count // 32) for x in decode_block(data[i * size:(i + 1) * size], kind)]
     if kind == "bf16":
         return [struct.unpack("<f", b"\0\0" + data[2 * i:2 * i + 2])[0] for i in range(count)]
     return list(struct.unpack("<%d%s" % (count, "f" if kind == "f32" else "e"), data))
@@ -101,9 +114,10 @@ def expected_names(keys):
 def main(path, bundle, kind):
     keys, tensors = read_gguf(path)
     assert keys["general.architecture"] == "ituning"
-    assert keys["general.file_type"] == {"f32": 0, "f16": 1, "bf16": 32}[kind]
+    assert keys["general.file_type"] == {"f32": 0, "f16": 1, "bf16": 32, "q8_0": 7, "q4_0": 2}[kind]
     assert sorted(tensors) == sorted(expected_names(keys)), "names"
-    bound = {"f32": 0.0, "f16": 2.0 ** -11, "bf16": 2.0 ** -8}[kind]
+    bound = {"f32": 0.0, "f16": 2.0 ** -11, "bf16": 2.0 ** -8}.get(kind)
+    steps = {"q8_0": 127.0, "q4_0": 8.0}.get(kind)
     parts = {part: read_safetensors(os.path.join(bundle, part, "model.safetensors"))
              for part in ("vision", "language", "adapter")}
     language, vision = parts["language"], parts["vision"]
@@ -117,9 +131,18 @@ def main(path, bundle, kind):
             want = [want[row * columns + column] for column in range(columns) for row in range(rows)]
             shape = [columns, rows]
         assert dims == shape[::-1], (name, dims, shape)
-        assert stored == (kind if narrow else "f32"), (name, stored)
+        whole = steps is None or dims[0] % 32 == 0
+        assert stored == (kind if narrow and whole else "f32"), (name, stored)
+        if stored in ("q8_0", "q4_0"):
+            for i in range(0, len(want), 32):
+                step = max(abs(b) for b in want[i:i + 32]) / steps
+                # Half a step; a whole one where four bits have no code for it.
+                assert all(abs(a - b) <= (0.57 if steps > 8 else 1.01) * step
+                           for a, b in zip(values[i:i + 32], want[i:i + 32])), name
+            return
         for a, b in zip(values, want):
-            assert abs(a - b) <= (bound * abs(b) + 2.0 ** -25 * (bound > 0) if narrow else 0.0), (name, a, b)
+            limit = bound * abs(b) + 2.0 ** -25 * (bound > 0) if stored != "f32" else 0.0
+            assert abs(a - b) <= limit, (name, a, b)
 
     check("token_embd.weight", language[root + "wte.weight"], False, True)
     check("position_embd.weight", language[root + "wpe.weight"], False, False)

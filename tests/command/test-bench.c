@@ -3,8 +3,7 @@
 
 #include "tests/command/run.h"
 
-/* `ituning bench --elements`: what it says; how fast the elements are is not
- * asserted. */
+/* `ituning bench`: what it says; how fast anything is is not asserted. */
 
 static void
 check_way (JsonObject *object, const char *way)
@@ -100,6 +99,28 @@ test_compares_with_a_saved_run (void)
   assert_fails (missing, 1, "/nowhere", "No such file");
 }
 
+static void
+test_random_weights_have_a_type (void)
+{
+  g_autoptr (Run) run = run_command (NULL, "bench", "--size", "base", "--type",
+      "q4_0", "--runs", "1", "--new-tokens", "1", "--json", NULL);
+  g_autoptr (Run) wrong = run_command (NULL, "bench", "--size", "base",
+      "--type", "q5_0", NULL);
+  g_autoptr (Run) own = run_command (NULL, "bench", "--model", "x", "--type",
+      "q8_0", NULL);
+  g_autoptr (JsonNode) node = NULL;
+  JsonObject *object;
+
+  assert_works (run);
+  node = json_from_string (run->out, NULL);
+  object = json_node_get_object (node);
+  /* 226M parameters of F32 would be 903 MB. */
+  g_assert_cmpint (json_object_get_int_member (object, "peak_memory_bytes"), <,
+      400 << 20);
+  assert_fails (wrong, 2, "q5_0", "q8_0 and q4_0");
+  assert_fails (own, 2, "--type", "--size");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -112,5 +133,7 @@ main (int argc, char **argv)
       test_compares_with_a_saved_run);
   g_test_add_func ("/command/bench-elements/bad-model-is-named",
       test_bad_model_is_named);
+  g_test_add_func ("/command/bench/random-weights-have-a-type",
+      test_random_weights_have_a_type);
   return g_test_run ();
 }

@@ -88,7 +88,7 @@ test_description_is_shown_and_kept (Fixture *fixture, gconstpointer data)
 static void
 test_another_reader_reads_it (Fixture *fixture, gconstpointer data)
 {
-  static const char *const types[] = { "f32", "f16", "bf16" };
+  static const char *const types[] = { "f32", "f16", "bf16", "q8_0", "q4_0" };
   g_autofree char *python = g_find_program_in_path ("python3");
   g_autofree char *script = g_test_build_filename (G_TEST_DIST, "command",
       "read-gguf.py", NULL);
@@ -220,7 +220,7 @@ test_wrong_arguments_are_named (Fixture *fixture, gconstpointer data)
       missing, NULL);
 
   assert_fails (output, 2, "convert", "--output");
-  assert_fails (type, 2, "q3", "f32, f16 and bf16");
+  assert_fails (type, 2, "q3", "q8_0 and q4_0");
   if (ituning_model_is_built_in ())
     assert_fails (none, 1, missing, "cannot be written");
   else
@@ -303,9 +303,44 @@ test_broken_files_are_named (Fixture *fixture, gconstpointer data)
   assert_refused (fixture, "empty");
   /* Behind the name and two dimensions of it. */
   type = (char *) memmem (bytes, size, "token_embd.weight", 17) + 17 + 4 + 16;
-  *type = 8;
+  *type = 12;
   g_file_set_contents (fixture->packed, bytes, (gssize) size, NULL);
-  assert_refused (fixture, "\"token_embd.weight\" is quantised as Q8_0");
+  assert_refused (fixture, "\"token_embd.weight\" is quantised as Q4_K");
+}
+
+static Run *
+train_on (const Fixture *fixture, const char *model)
+{
+  g_autofree char *features = g_build_filename (fixture->bundle,
+      "train_input.safetensors", NULL);
+  g_autofree char *output = g_build_filename (fixture->folder, "adapter", NULL);
+
+  return run_command (NULL, "train", "--model", model, "--features", features,
+      "--steps", "1", "-o", output, NULL);
+}
+
+/* Most of the tiny model's text is no multiple of 32 wide, and stays F32. */
+static void
+test_quantised_models_caption (Fixture *fixture, gconstpointer data)
+{
+  static const char *const types[] = { "q8_0", "q4_0" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+    g_autoptr (Run) convert = run_command (NULL, "convert", fixture->bundle,
+        "-f", "-o", fixture->packed, "--type", types[i], NULL);
+    g_autofree char *type = g_ascii_strup (types[i], -1);
+    g_autoptr (Run) inspect = NULL, caption = NULL, train = NULL;
+    assert_works (convert);
+    inspect = run_command (NULL, "inspect", fixture->packed, NULL);
+    assert_works (inspect);
+    g_assert_nonnull (strstr (inspect->out, type));
+    caption = run_command (NULL, "caption", "--model", fixture->packed,
+        fixture->image, NULL);
+    assert_works (caption);
+    g_assert_cmpstr (caption->out, !=, "");
+    train = train_on (fixture, fixture->packed);
+    assert_fails (train, 1, "quantised", type);
+  }
 }
 
 static void
@@ -327,6 +362,8 @@ main (int argc, char **argv)
   ADD ("/command/convert/another-reader-reads-it",
       test_another_reader_reads_it);
   ADD ("/command/convert/commands-take-it", test_commands_take_it);
+  ADD ("/command/convert/quantised-models-caption",
+      test_quantised_models_caption);
   ADD ("/command/convert/it-is-made-of-parts-or-of-itself",
       test_it_is_made_of_parts_or_of_itself);
   ADD ("/command/convert/description-is-shown-and-kept",

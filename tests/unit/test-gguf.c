@@ -216,6 +216,14 @@ quantised (GByteArray *out)
 }
 
 static void
+broken_block (GByteArray *out)
+{
+  put_start (out, 3, 1, 0);
+  put_tensor (out, "t", 8, 0);
+  put_data (out, 64);
+}
+
+static void
 unknown_type (GByteArray *out)
 {
   put_start (out, 3, 1, 0);
@@ -287,6 +295,7 @@ static const struct
   { no_alignment, ITUNING_ERROR_FORMAT, "not from 8" },
   { many_dimensions, ITUNING_ERROR_FORMAT, "5 dimensions" },
   { endless_shape, ITUNING_ERROR_FORMAT, "no usable shape" },
+  { broken_block, ITUNING_ERROR_FORMAT, "\"t\" has no usable shape" },
   { quantised, ITUNING_ERROR_UNSUPPORTED, "Q4_K, which is not supported" },
   { unknown_type, ITUNING_ERROR_FORMAT, "unknown type 4" },
   { beyond_end, ITUNING_ERROR_FORMAT, "past the end" },

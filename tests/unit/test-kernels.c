@@ -42,6 +42,28 @@ check_axpy (const ItuningKernels *plain, const ItuningKernels *fast, float *x,
   assert_close (y, z, n, 1e-6, 1e-6);
 }
 
+/* Rows that are read two values apart, so that they overlap. */
+static void
+check_combine (const ItuningKernels *plain, const ItuningKernels *fast,
+    float *x, float *y, float *z, gsize n)
+{
+  const gsize rows[] = { 1, 2, 7, 8, 9, 33 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (rows); i++) {
+    const gsize K = rows[i];
+    g_autofree float *values = g_new (float, n + 2 * K);
+    g_autofree float *weights = g_new (float, K);
+    g_autofree float *want = g_new (float, n);
+    for (gsize j = 0; j < n + 2 * K; j++)
+      values[j] = x[j % n];
+    for (gsize k = 0; k < K; k++)
+      weights[k] = y[k % n];
+    fast->combine (z, weights, values, 2, K, n);
+    plain->combine (want, weights, values, 2, K, n);
+    assert_close (z, want, n, 1e-5, 1e-4);
+  }
+}
+
 static void
 check_layernorm (const ItuningKernels *plain, const ItuningKernels *fast,
     float *x, float *y, float *z, gsize n)
@@ -210,6 +232,7 @@ main (int argc, char **argv)
   static const Case cases[] = {
     { "/kernels/dot-is-the-plain-one", check_dot },
     { "/kernels/axpy-add-scale-are-the-plain-ones", check_axpy },
+    { "/kernels/combine-is-the-plain-one", check_combine },
     { "/kernels/layernorm-is-the-plain-one", check_layernorm },
     { "/kernels/softmax-is-the-plain-one", check_softmax },
     { "/kernels/activations-are-the-plain-ones", check_activations },

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+
+#include "model/kernels/gemm.h"
+#include "model/kernels/quantkernels.h"
+#include "tests/testutil.h"
+
+/* Weights of 8 and 4 bits: what a file's blocks mean, and that every kernel
+ * multiplies with just that. */
+
+#define BLOCK ITUNING_QUANT_BLOCK
+
+static float *
+make_values (gsize n, double largest)
+{
+  float *values = g_new (float, MAX (n, 1));
+
+  for (gsize i = 0; i < n; i++)
+    values[i] = (float) g_test_rand_double_range (-largest, largest);
+  return values;
+}
+
+static ItuningQuantized *
+make_matrix (guint bits, gsize n_out, gsize n_in)
+{
+  ItuningQuantized *matrix = ituning_quantized_new (bits, n_out, n_in);
+  g_autofree guint8 *blocks = g_malloc (
+      n_in / BLOCK * ituning_quant_block_bytes (bits) + 1);
+
+  for (gsize row = 0; row < n_out; row++) {
+    g_autofree float *values = make_values (n_in, 0.2);
+    g_assert_true (ituning_quant_encode (bits, blocks + 1, values, n_in));
+    g_assert_true (ituning_quantized_set_row (matrix, row, blocks + 1));
+  }
+  return matrix;
+}
+
+/* --- blocks ------------------------------------------------------------- */
+
+/* By hand: a block of Q8_0 and one of Q4_0 as ggml-quants.c reads them. */
+static void
+test_blocks_mean_what_ggml_says (void)
+{
+  guint8 eight[34] = { 0x00, 0x38 }; /* 0.5 */
+  guint8 four[18] = { 0x00, 0xc0 }; /* -2 */
+  ItuningQuantized *matrix = ituning_quantized_new (8, 1, 32);
+  float x[32];
+
+  for (gsize i = 0; i < 32; i++)
+    eight[2 + i] = (guint8) (i * 8);
+  g_assert_true (ituning_quantized_set_row (matrix, 0, eight));
+  ituning_quantized_get_row (matrix, 0, x);
+  for (int i = 0; i < 32; i++)
+    g_assert_cmpfloat (x[i], ==, 0.5f * (float) (i < 16 ? i * 8 : i * 8 - 256));
+  ituning_quantized_free (matrix);
+
+  matrix = ituning_quantized_new (4, 1, 32);
+  for (gsize i = 0; i < 16; i++)
+    four[2 + i] = (guint8) (i | (15 - i) << 4);
+  g_assert_true (ituning_quantized_set_row (matrix, 0, four));
+  ituning_quantized_get_row (matrix, 0, x);
+  for (int i = 0; i < 16; i++) {
+    g_assert_cmpfloat (x[i], ==, -2.0f * (float) (i - 8));
+    g_assert_cmpfloat (x[16 + i], ==, -2.0f * (float) (7 - i));
+  }
+  ituning_quantized_free (matrix);
+}
+
+/* The error is at most half a step, and that of the step itself, which is
+ * rounded to binary16. Four bits have no code for the eighth step on the side
+ * away from the extreme: there it is up to a whole one. */
+static float
+find_limit (guint bits, float x, float extreme)
+{
+  const float step = fabsf (extreme) / (bits == 8 ? 127.0f : 8.0f);
+  const gboolean cut = bits == 4 && x * extreme < 0.0f &&
+      fabsf (x) > 7.49f * step;
+
+  return step * ((cut ? 1.0f : 0.5f) + 127.0f * 0x1p-11f);
+}
+
+static void
+check_block (guint bits, const float *x)
+{
+  ItuningQuantized *matrix = ituning_quantized_new (bits, 1, BLOCK);
+  const gsize size = ituning_quant_block_bytes (bits);
+  guint8 block[ITUNING_QUANT_MAX_BLOCK_BYTES], again[sizeof (block)];
+  float extreme = 0.0f, y[BLOCK];
+
+  for (gsize i = 0; i < BLOCK; i++)
+    extreme = fabsf (x[i]) > fabsf (extreme) ? x[i] : extreme;
+  g_assert_true (ituning_quant_encode (bits, block, x, BLOCK));
+  g_assert_true (ituning_quantized_set_row (matrix, 0, block));
+  ituning_quantized_get_row (matrix, 0, y);
+  for (gsize i = 0; i < BLOCK; i++)
+    g_assert_cmpfloat (fabsf (y[i] - x[i]), <=,
+        find_limit (bits, x[i], extreme));
+  /* What came from blocks gives them again. */
+  g_assert_true (ituning_quant_encode (bits, again, y, BLOCK));
+  g_assert_cmpmem (again, size, block, size);
+  ituning_quantized_free (matrix);
+}
+
+static void
+test_values_are_within_half_a_step (void)
+{
+  const float zeros[BLOCK] = { 0 };
+
+  for (guint bits = 4; bits <= 8; bits += 4) {
+    check_block (bits, zeros);
+    for (int round = 0; round < 200; round++) {
+      g_autofree float *x = make_values (BLOCK,
+          pow (10.0, g_test_rand_double_range (-1.0, 4.0)));
+      check_block (bits, x);
+    }
+  }
+}
+
+static void
+test_what_does_not_fit_is_told (void)
+{
+  for (guint bits = 4; bits <= 8; bits += 4) {
+    ItuningQuantized *matrix = ituning_quantized_new (bits, 1, 2 * BLOCK);
+    guint8 blocks[2 * ITUNING_QUANT_MAX_BLOCK_BYTES] = { 0 };
+    float x[2 * BLOCK] = { 0 };
+    x[40] = 65504.0f * (bits == 8 ? 127.0f : 8.0f);
+    g_assert_true (ituning_quant_encode (bits, blocks, x, 2 * BLOCK));
+    g_assert_true (ituning_quantized_set_row (matrix, 0, blocks));
+    x[40] *= -1.01f;
+    g_assert_false (ituning_quant_encode (bits, blocks, x, 2 * BLOCK));
+    g_assert_false (ituning_quantized_set_row (matrix, 0, blocks));
+    ituning_quantized_free (matrix);
+  }
+}
+
+/* --- kernels ------------------------------------------------------------ */
+
+/* Memory for M rows, at addresses that suit no vector. */
+typedef struct
+{
+  ItuningQuantRows rows;
+  gint8 *values;
+  float *scales;
+  gint32 *offsets;
+} Rows;
+
+static Rows
+make_rows (gsize M, gsize n_in)
+{
+  const gsize n_blocks = n_in / BLOCK;
+  const gsize n = (M + ITUNING_QUANT_GROUP - 1) / ITUNING_QUANT_GROUP *
+      ITUNING_QUANT_GROUP * n_blocks;
+  Rows self = { .values = g_new0 (gint8, n * BLOCK + 1),
+    .scales = g_new0 (float, n + 1),
+    .offsets = g_new0 (gint32, n + 1) };
+
+  self.rows = (ItuningQuantRows){ self.values + 1, self.scales + 1,
+    self.offsets + 1, n_blocks };
+  return self;
+}
+
+static void
+clear_rows (Rows *self)
+{
+  g_free (self->values);
+  g_free (self->scales);
+  g_free (self->offsets);
+}
+
+static Rows
+quantize (const ItuningQuantKernels *kernels, const float *x, gsize M,
+    gsize n_in, guint bits)
+{
+  Rows self = make_rows (M, n_in);
+
+  for (gsize row = 0; row < M; row++)
+    kernels->quantize (&self.rows, row, x + row * n_in, bits);
+  return self;
+}
+
+static void
+check_rounded (const ItuningQuantRows *rows, gsize at, const float *x,
+    guint bits)
+{
+  const float scale = rows->scales[at];
+  float largest = 0.0f;
+  int start = 0;
+
+  for (gsize i = 0; i < BLOCK; i++) {
+    const gint8 value = rows->values[at * BLOCK + i];
+    g_assert_cmpfloat (fabsf (scale * (float) value - x[i]), <=,
+        0.501f * scale + 1e-35f);
+    largest = MAX (largest, fabsf (x[i]));
+    start -= value * (bits == 8 ? 128 : 8);
+  }
+  g_assert_cmpfloat (scale, ==, largest / 127.0f);
+  g_assert_cmpint (rows->offsets[at], ==, start);
+}
+
+static void
+test_rows_are_rounded (void)
+{
+  const gsize M = 3, N_IN = 96, n = M * N_IN / BLOCK;
+  gsize n_kernels;
+  const ItuningQuantKernels *const *list = ituning_quant_kernels_list (
+      &n_kernels);
+  g_autofree float *x = make_values (M * N_IN, 3.0);
+
+  memset (x + BLOCK, 0, BLOCK * sizeof (float));
+  x[2 * BLOCK] = 1e-36f; /* in a block of its own: too small to divide by */
+  memset (x + 2 * BLOCK + 1, 0, (BLOCK - 1) * sizeof (float));
+  for (gsize kernel = 0; kernel < n_kernels; kernel++) {
+    for (guint bits = 4; bits <= 8; bits += 4) {
+      Rows got = quantize (list[kernel], x, M, N_IN, bits);
+      for (gsize block = 0; block < n; block++)
+        check_rounded (&got.rows,
+            ituning_quant_place (&got.rows, block / (N_IN / BLOCK),
+                block % (N_IN / BLOCK)),
+            x + block * BLOCK, bits);
+      clear_rows (&got);
+    }
+  }
+}
+
+/* Element @i of a row, as it is rounded. */
+static float
+get_value (const ItuningQuantRows *rows, gsize row, gsize i)
+{
+  const gsize at = ituning_quant_place (rows, row, i / BLOCK);
+
+  return rows->scales[at] * (float) rows->values[at * BLOCK + i % BLOCK];
+}
+
+/* y += scale x W^T in doubles, of weights and values as they are rounded. */
+static void
+multiply_plainly (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
+    const ItuningQuantized *matrix, gsize first, gsize n, double scale)
+{
+  g_autofree float *w = g_new (float, matrix->n_in);
+
+  for (gsize out = 0; out < n; out++) {
+    ituning_quantized_get_row (matrix, first + out, w);
+    for (gsize row = 0; row < M; row++) {
+      double sum = 0.0;
+      for (gsize i = 0; i < matrix->n_in; i++)
+        sum += (double) w[i] * (double) get_value (rows, row, i);
+      y[row * ldy + out] += (float) (scale * sum);
+    }
+  }
+}
+
+static void
+check_multiply (const ItuningQuantKernels *kernels, guint bits, gsize M,
+    gsize n_in, gsize n_out, gsize first_panel)
+{
+  const gsize first = first_panel * ITUNING_QUANT_PANEL;
+  const gsize n = n_out - first, ldy = n + 3;
+  const float scale = 0.75f;
+  g_autofree float *x = make_values (M * n_in, 2.0);
+  g_autofree float *want = make_values (M * ldy + 1, 1.0);
+  g_autofree float *got = g_memdup2 (want, (M * ldy + 1) * sizeof (float));
+  ItuningQuantized *matrix = make_matrix (bits, n_out, n_in);
+  Rows rows = quantize (ituning_quant_kernels_list (&(gsize){ 0 })[0], x, M,
+      n_in, bits);
+
+  kernels->multiply (got + 1, ldy, &rows.rows, M, matrix, first_panel,
+      matrix->n_panels - first_panel, scale);
+  multiply_plainly (want + 1, ldy, &rows.rows, M, matrix, first, n,
+      (double) scale);
+  /* 0.15 of that as measured. */
+  assert_close (got, want, M * ldy + 1, 1e-6, 4e-6);
+  clear_rows (&rows);
+  ituning_quantized_free (matrix);
+}
+
+static void
+test_kernels_multiply_what_blocks_mean (gconstpointer data)
+{
+  const ItuningQuantKernels *kernels = data;
+  static const gsize outs[] = { 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 70 };
+  static const gsize ins[] = { 32, 64, 224 };
+
+  for (guint bits = 4; bits <= 8; bits += 4)
+    for (gsize M = 1; M <= 14; M++)
+      for (gsize o = 0; o < G_N_ELEMENTS (outs); o++)
+        for (gsize i = 0; i < G_N_ELEMENTS (ins); i++) {
+          check_multiply (kernels, bits, M, ins[i], outs[o], 0);
+          if (outs[o] > ITUNING_QUANT_PANEL)
+            check_multiply (kernels, bits, M, ins[i], outs[o], 1);
+        }
+}
+
+/* The largest sums that there can be, of either sign. */
+static void
+test_extremes_do_not_overflow (gconstpointer data)
+{
+  const ItuningQuantKernels *kernels = data;
+
+  for (guint variant = 0; variant < 16; variant++) {
+    const guint bits = variant & 1 ? 8 : 4;
+    const guint8 q = bits == 8 ? variant & 2 ? 0x80 : 0x7f
+        : variant & 2          ? 0x00
+                               : 0xff;
+    ItuningQuantized *matrix = ituning_quantized_new (bits, 16, BLOCK);
+    guint8 block[ITUNING_QUANT_MAX_BLOCK_BYTES] = { 0x00, 0x3c }; /* 1 */
+    float x[BLOCK], got[16] = { 0 }, want[16] = { 0 };
+    Rows rows;
+    memset (block + 2, q, sizeof (block) - 2);
+    for (gsize row = 0; row < 16; row++)
+      g_assert_true (ituning_quantized_set_row (matrix, row, block));
+    for (gsize i = 0; i < BLOCK; i++)
+      x[i] = ((variant & 4) != 0) != ((variant & 8) != 0 && i % 2) ? 1.0f
+                                                                   : -1.0f;
+    rows = quantize (kernels, x, 1, BLOCK, bits);
+    kernels->multiply (got, 16, &rows.rows, 1, matrix, 0, 1, 1.0f);
+    multiply_plainly (want, 16, &rows.rows, 1, matrix, 0, 16, 1.0);
+    assert_close (got, want, 16, 1e-6, 0.0);
+    clear_rows (&rows);
+    ituning_quantized_free (matrix);
+  }
+}
+
+/* What the tables' users look for: a network that has gone wrong. */
+static void
+test_what_is_not_finite_stays_so (gconstpointer data)
+{
+  const ItuningQuantKernels *kernels = data;
+  const float bad[] = { NAN, INFINITY, -INFINITY };
+
+  for (guint bits = 4; bits <= 8; bits += 4)
+    for (gsize i = 0; i < BLOCK; i++)
+      for (gsize b = 0; b < G_N_ELEMENTS (bad); b++) {
+        ItuningQuantized *matrix = make_matrix (bits, 5, 2 * BLOCK);
+        g_autofree float *x = make_values (2 * BLOCK, 1.0);
+        float y[5] = { 0 };
+        Rows rows;
+        x[BLOCK + i] = bad[b];
+        rows = quantize (kernels, x, 1, 2 * BLOCK, bits);
+        kernels->multiply (y, 5, &rows.rows, 1, matrix, 0, 1, 1.0f);
+        for (gsize out = 0; out < 5; out++)
+          g_assert_false (isfinite (y[out]));
+        clear_rows (&rows);
+        ituning_quantized_free (matrix);
+      }
+}
+
+/* --- layers ------------------------------------------------------------- */
+
+/* The same layer of floats, on the input as it is rounded. */
+static void
+check_linear (ItuningPool *pool, gsize M, gsize n_in, gsize n_out,
+    guint variant)
+{
+  const guint bits = variant & 1 ? 8 : 4;
+  const gboolean accumulate = (variant & 8) != 0;
+  const float scale = variant & 16 ? 0.5f : 1.0f;
+  g_autofree float *weight = g_new (float, n_out *n_in);
+  g_autofree float *bias = make_values (n_out, 1.0);
+  g_autofree float *x = make_values (M * n_in, 1.0);
+  g_autofree float *want = make_values (M * n_out, 1.0);
+  g_autofree float *got = g_memdup2 (want, M * n_out * sizeof (float));
+  ItuningQuantized *matrix = make_matrix (bits, n_out, n_in);
+  Rows rows = quantize (ituning_quant_kernels_get (), x, M, n_in, bits);
+  ItuningLinear layer = { .quantized = matrix,
+    .bias = variant & 2 ? bias : NULL,
+    .n_in = n_in,
+    .n_out = n_out,
+    .activation = variant & 4 ? ITUNING_ACTIVATION_GELU_TANH
+                              : ITUNING_ACTIVATION_NONE };
+
+  ituning_linear_forward (pool, got, x, &layer, M, scale, accumulate);
+  for (gsize row = 0; row < n_out; row++)
+    ituning_quantized_get_row (matrix, row, weight + row * n_in);
+  for (gsize i = 0; i < M * n_in; i++)
+    x[i] = get_value (&rows.rows, i / n_in, i % n_in);
+  layer.quantized = NULL;
+  layer.weight = weight;
+  ituning_linear_forward (pool, want, x, &layer, M, scale, accumulate);
+  assert_close (got, want, M * n_out, 1e-5, 1e-5);
+  clear_rows (&rows);
+  ituning_quantized_free (matrix);
+}
+
+static void
+test_layers_are_those_of_floats (void)
+{
+  static const gsize rows[] = { 1, 2, 7, 8, 9, 33, 600 };
+  g_autoptr (ItuningPool) pool = ituning_pool_new (2);
+
+  for (gsize r = 0; r < G_N_ELEMENTS (rows); r++)
+    for (guint variant = 0; variant < 32; variant++) {
+      check_linear (pool, rows[r], 32, 5, variant);
+      check_linear (pool, rows[r], 128, 131, variant);
+      if (rows[r] < 10)
+        check_linear (pool, rows[r], 2048, 200, variant);
+    }
+}
+
+static void
+test_result_does_not_depend_on_threads (void)
+{
+  const gsize M = 33, N_IN = 256, N_OUT = 1111;
+  g_autofree float *x = make_values (M * N_IN, 1.0);
+  g_autofree float *one = g_new (float, M *N_OUT);
+  g_autofree float *many = g_new (float, M *N_OUT);
+  ItuningQuantized *matrix = make_matrix (8, N_OUT, N_IN);
+  const ItuningLinear layer = { .quantized = matrix,
+    .n_in = N_IN,
+    .n_out = N_OUT };
+  g_autoptr (ItuningPool) alone = ituning_pool_new (1);
+  g_autoptr (ItuningPool) pool = ituning_pool_new (3);
+
+  for (gsize rows = 1; rows <= M; rows += 16) {
+    ituning_linear_forward (alone, one, x, &layer, rows, 1.0f, FALSE);
+    ituning_linear_forward (pool, many, x, &layer, rows, 1.0f, FALSE);
+    g_assert_cmpmem (one, rows * N_OUT * sizeof (float), many,
+        rows * N_OUT * sizeof (float));
+  }
+  ituning_quantized_free (matrix);
+}
+
+static void
+add_kernel_tests (const ItuningQuantKernels *kernels)
+{
+  const struct
+  {
+    const char *name;
+    GTestDataFunc func;
+  } tests[] = {
+    { "multiply-what-blocks-mean", test_kernels_multiply_what_blocks_mean },
+    { "extremes-do-not-overflow", test_extremes_do_not_overflow },
+    { "what-is-not-finite-stays-so", test_what_is_not_finite_stays_so },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (tests); i++) {
+    g_autofree char *path = g_strdup_printf ("/quant/%s/%s", kernels->name,
+        tests[i].name);
+    g_test_add_data_func (path, kernels, tests[i].func);
+  }
+}
+
+int
+main (int argc, char *argv[])
+{
+  gsize n;
+  const ItuningQuantKernels *const *list = ituning_quant_kernels_list (&n);
+
+  g_test_init (&argc, &argv, NULL);
+  ituning_gemm_init ();
+  g_test_add_func ("/quant/blocks-mean-what-ggml-says",
+      test_blocks_mean_what_ggml_says);
+  g_test_add_func ("/quant/values-are-within-half-a-step",
+      test_values_are_within_half_a_step);
+  g_test_add_func ("/quant/what-does-not-fit-is-told",
+      test_what_does_not_fit_is_told);
+  g_test_add_func ("/quant/rows-are-rounded", test_rows_are_rounded);
+  for (gsize i = 0; i < n; i++)
+    add_kernel_tests (list[i]);
+  g_test_add_func ("/quant/layers-are-those-of-floats",
+      test_layers_are_those_of_floats);
+  g_test_add_func ("/quant/result-does-not-depend-on-threads",
+      test_result_does_not_depend_on_threads);
+  return g_test_run ();
+}
