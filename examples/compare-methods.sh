@@ -37,12 +37,12 @@ row() { # NAME FOLDER OPTION...
     "$(get "$folder/result.json" CIDEr)" "$(get "$folder/result.json" Bleu_4)"
 }
 
-modules=(--post-layernorm --bottleneck 64 --heads 4)
+modules=(--post-layernorm --bottleneck 128 --heads 8)
 echo '| method | trained parameters | s a step | MiB | CIDEr-D | BLEU-4 |'
 echo '| --- | --- | --- | --- | --- | --- |'
-row 'I-Tuning' ituning "${modules[@]}" --lr 3e-3
-row 'I-Tuning, upper half of the layers' top "${modules[@]}" --layers top:2 --lr 3e-3
-row 'prefix of the image embedding (MLP)' prefix --method prefix --lr 3e-3
+row 'I-Tuning' ituning "${modules[@]}" --lr 1e-3
+row 'I-Tuning, upper half of the layers' top "${modules[@]}" --layers top:2 --lr 1e-3
+row 'prefix of the image embedding (MLP)' prefix --method prefix --lr 1e-3
 row 'full fine-tuning: I-Tuning and GPT-2' full "${modules[@]}" --unfreeze language --lr 1e-3
 # A new adapter adds nothing; one step with no learning rate to speak of keeps it so.
 steps=1 row 'frozen GPT-2 alone' alone "${modules[@]}" --lr 1e-30

@@ -60,11 +60,14 @@ train bundle/vision ituning pretrain clip --features pixels.safetensors \
 
 once features.safetensors ituning features --model bundle \
   --captions scenes/captions.json --images scenes --max-length 40 -o features.safetensors
+# Twice: the second run starts where the first one has ended.
 train bundle/adapter ituning train --model bundle --features features.safetensors \
-  --fresh --post-layernorm --bottleneck 64 --heads 4 --batch-size 64 --steps 12000 \
-  --lr 3e-3 --warmup-steps 200 --weight-decay 0.01
+  --fresh --post-layernorm --bottleneck 128 --heads 8 --batch-size 64 --steps 6000 \
+  --lr 1e-3 --warmup-steps 200 --weight-decay 0.01
+train adapter ituning train --model bundle --features features.safetensors \
+  --batch-size 64 --steps 12000 --lr 1e-3 --warmup-steps 100 --weight-decay 0.01
 
-ituning convert bundle --type f16 -f -o ituning.gguf --description "Knows drawn \
+ituning convert bundle --adapter adapter --type q8_0 -f -o ituning.gguf --description "Knows drawn \
 scenes of one to three balls, cubes, cylinders, cones and rings in eight colours, \
 and the test patterns of videotestsrc, as ituning scenes draws them. It knows \
 nothing else: what it says of other pictures is made up. For real footage, train \

@@ -38,7 +38,7 @@ tool_bench_saved_load (ToolBenchSaved *saved, const char *path, GError **error)
   JsonNode *root;
   JsonObject *object;
 
-  *saved = (ToolBenchSaved){ NULL };
+  *saved = (ToolBenchSaved){ 0 };
   if (!json_parser_load_from_file (parser, path, &reason)) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_OPEN, "%s: %s", path,
         reason->message);

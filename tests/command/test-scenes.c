@@ -33,7 +33,7 @@ count_held_out (const Scene *scene)
 static void
 test_held_out_pairs_are_never_trained (void)
 {
-  guint n_held_out = 0, n_objects = 0;
+  guint64 n_held_out = 0, n_objects = 0;
 
   for (guint32 seed = 0; seed < N_SCENES; seed++) {
     Scene train, test, unseen, all;

@@ -322,12 +322,18 @@ test_captions_are_switched_off_and_on (void)
 static void
 test_captions_that_start_off_need_no_model (void)
 {
-  GstElement *element = gst_element_factory_make ("ituningcaptioner", NULL);
+  GstElement *element;
   GstHarness *harness;
-  GstBus *bus = gst_bus_new ();
+  GstBus *bus;
   g_autoptr (GstMessage) message = NULL;
 
-  g_object_set (element, "enabled", FALSE, "model", "/nowhere", NULL);
+  if (ituning_model_is_built_in ()) {
+    g_test_skip ("the library has a model in it");
+    return;
+  }
+  element = gst_element_factory_make ("ituningcaptioner", NULL);
+  bus = gst_bus_new ();
+  g_object_set (element, "enabled", FALSE, NULL);
   gst_element_set_bus (element, bus);
   harness = gst_harness_new_with_element (element, "sink", "src");
   gst_harness_set_src_caps_str (harness, VIDEO);
