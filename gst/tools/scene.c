@@ -47,14 +47,13 @@ draw (GRand *rand, double low, double high)
   return (float) g_rand_double_range (rand, low, high);
 }
 
-/* No two objects are the same colour and shape, so that a caption can tell
- * them apart. */
+/* No two objects look the same, so that a caption can tell them apart. */
 static gboolean
 is_like_another (const Scene *scene, guint index)
 {
   for (guint i = 0; i < index; i++)
-    if (scene->objects[i].color == scene->objects[index].color &&
-        scene->objects[i].shape == scene->objects[index].shape)
+    if (scene->objects[i].shape == scene->objects[index].shape &&
+        (scene->grey || scene->objects[i].color == scene->objects[index].color))
       return TRUE;
   return FALSE;
 }
@@ -142,10 +141,11 @@ place_objects (Scene *scene, GRand *rand)
  * scene_make:
  * @scene: (out): a scene
  * @split: what may be in it
+ * @grey: how likely it is in shades of grey
  * @rand: draws it; the same state gives the same scene
  */
 void
-scene_make (Scene *scene, SceneSplit split, GRand *rand)
+scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand)
 {
   static const SceneLayout layouts[] = { SCENE_ALONE, SCENE_ALONE,
     SCENE_SIDE_BY_SIDE, SCENE_SIDE_BY_SIDE, SCENE_BEHIND, SCENE_ROW,
@@ -154,7 +154,8 @@ scene_make (Scene *scene, SceneSplit split, GRand *rand)
   guint unseen;
 
   *scene = (Scene){
-    .layout = layouts[g_rand_int_range (rand, 0, G_N_ELEMENTS (layouts))]
+    .grey = g_rand_double (rand) < grey,
+    .layout = layouts[g_rand_int_range (rand, 0, G_N_ELEMENTS (layouts))],
   };
   scene->n_objects = n_objects[scene->layout];
   unseen = (guint) g_rand_int_range (rand, 0, (gint32) scene->n_objects);
@@ -167,7 +168,7 @@ scene_make (Scene *scene, SceneSplit split, GRand *rand)
   place_objects (scene, rand);
   scene->floor = (guint) g_rand_int_range (rand, 0, SCENE_N_FLOORS);
   scene->camera_turn = draw (rand, -0.12, 0.12);
-  scene->camera_height = draw (rand, 0.6, 0.78);
+  scene->camera_height = draw (rand, 0.68, 0.84);
   scene->camera_distance = draw (rand, 6.6, 7.6);
   scene->light_turn = draw (rand, -1.2, 1.2);
   scene->light_height = draw (rand, 0.75, 1.15);

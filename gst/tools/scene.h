@@ -61,6 +61,7 @@ typedef enum
 
 typedef struct
 {
+  gboolean grey; /* seen in shades of grey: nobody can tell the colours */
   SceneLayout layout;
   guint n_objects;
   SceneObject objects[SCENE_MAX_OBJECTS];
@@ -72,7 +73,7 @@ typedef struct
 const char *scene_shape_name (SceneShape shape);
 const char *scene_color_name (SceneColor color);
 gboolean scene_is_held_out (SceneColor color, SceneShape shape);
-void scene_make (Scene *scene, SceneSplit split, GRand *rand);
+void scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand);
 
 /* scenerender.c */
 #define SCENE_N_FLOORS 8

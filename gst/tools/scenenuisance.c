@@ -89,7 +89,7 @@ void
 scene_disturb (guint8 *rgb, guint width, guint height, gboolean is_pattern,
     GRand *rand)
 {
-  const guint n_blurs = (guint) g_rand_int_range (rand, 0, 3);
+  const guint n_blurs = (guint) g_rand_int_range (rand, 0, 5) / 2;
 
   for (guint i = 0; i < n_blurs; i++)
     blur (rgb, width, height);

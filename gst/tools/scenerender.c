@@ -80,7 +80,7 @@ cross (Vector a, Vector b)
 static float
 radius (const SceneObject *object)
 {
-  return object->large ? 0.74f : 0.44f;
+  return object->large ? 0.76f : 0.48f;
 }
 
 /* To a box in two dimensions that reaches @a and @b from the middle. */
@@ -108,23 +108,21 @@ static float
 object_distance (const SceneObject *object, Vector p)
 {
   const float r = radius (object);
-  const float c = cosf (object->turn), s = sinf (object->turn);
   const float dx = p.x - object->x, dz = p.z - object->z;
-  const float x = c * dx + s * dz, z = c * dz - s * dx;
-  const float across = sqrtf (dx * dx + dz * dz);
-  float y = p.y - r;
+  const float y = p.y - r;
 
   switch (object->shape) {
     case SCENE_CUBE: {
       const float side = 0.82f * r, rim = 0.03f;
-      const float plane = box_distance (x, z, side, side);
-      y = p.y - side - rim;
-      return MAX (plane, fabsf (y) - side) - rim;
+      const float c = cosf (object->turn), s = sinf (object->turn);
+      const float plane = box_distance (c * dx + s * dz, c * dz - s * dx, side,
+          side);
+      return MAX (plane, fabsf (p.y - side - rim) - side) - rim;
     }
     case SCENE_CYLINDER:
-      return box_distance (across, y, 0.7f * r, r);
+      return box_distance (sqrtf (dx * dx + dz * dz), y, 0.7f * r, r);
     case SCENE_CONE:
-      return cone_distance (across, y, r);
+      return cone_distance (sqrtf (dx * dx + dz * dz), y, r);
     case SCENE_RING: {
       /* Upright, its axis towards the camera but for a little. */
       const float tube = 0.26f * r;
@@ -138,17 +136,18 @@ object_distance (const SceneObject *object, Vector p)
   }
 }
 
-/* To the nearest object, which @nearest gets. */
+/* To the nearest of @n objects, which @nearest gets. */
 static float
-scene_distance (const Scene *scene, Vector p, const SceneObject **nearest)
+scene_distance (const SceneObject *const *objects, guint n, Vector p,
+    const SceneObject **nearest)
 {
   float least = FAR;
 
-  for (guint i = 0; i < scene->n_objects; i++) {
-    const float distance = object_distance (&scene->objects[i], p);
+  for (guint i = 0; i < n; i++) {
+    const float distance = object_distance (objects[i], p);
     if (distance < least) {
       least = distance;
-      *nearest = &scene->objects[i];
+      *nearest = objects[i];
     }
   }
   return least;
@@ -156,19 +155,22 @@ scene_distance (const Scene *scene, Vector p, const SceneObject **nearest)
 
 /* --- rays --------------------------------------------------------------- */
 
-/* Whether a ray comes near any object at all. */
-static gboolean
-may_hit (const Scene *scene, Vector from, Vector ray)
+/* The objects that a ray comes near; returns how many. */
+static guint
+find_near (const Scene *scene, Vector from, Vector ray,
+    const SceneObject *near[SCENE_MAX_OBJECTS])
 {
+  guint n = 0;
+
   for (guint i = 0; i < scene->n_objects; i++) {
     const SceneObject *object = &scene->objects[i];
     const float r = radius (object), reach = 1.5f * r;
     const Vector to = { object->x - from.x, r - from.y, object->z - from.z };
     const float along = dot (to, ray);
     if (dot (to, to) - along * along < reach * reach && along > -reach)
-      return TRUE;
+      near[n++] = object;
   }
-  return FALSE;
+  return n;
 }
 
 /* Follows a ray for at most @limit. Returns how far it goes, or a negative
@@ -177,12 +179,14 @@ static float
 follow (const Scene *scene, Vector from, Vector ray, float start, float limit,
     const SceneObject **hit)
 {
+  const SceneObject *near[SCENE_MAX_OBJECTS];
+  const guint n = find_near (scene, from, ray, near);
   float t = start;
 
-  if (!may_hit (scene, from, ray))
+  if (n == 0)
     return -1.0f;
   for (guint i = 0; i < MAX_STEPS && t < limit; i++) {
-    const float distance = scene_distance (scene, add (from, ray, t), hit);
+    const float distance = scene_distance (near, n, add (from, ray, t), hit);
     if (distance < NEAR)
       return t;
     t += distance;
@@ -297,6 +301,14 @@ to_byte (float value)
   return (guint8) lrintf (255.0f * sqrtf (CLAMP (value, 0.0f, 1.0f)));
 }
 
+static Vector
+take_color (Vector color)
+{
+  const float grey = dot (color, (Vector){ 0.299f, 0.587f, 0.114f });
+
+  return (Vector){ grey, grey, grey };
+}
+
 /**
  * scene_render:
  * @rgb: [@height, @width, 3] output; its middle square shows all objects
@@ -320,6 +332,8 @@ scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
                 (0.5f * (float) height - (float) row - dy) / half),
             1.0f / (N_SAMPLES * N_SAMPLES));
       }
+      if (scene->grey)
+        sum = take_color (sum);
       rgb[0] = to_byte (sum.x);
       rgb[1] = to_byte (sum.y);
       rgb[2] = to_byte (sum.z);

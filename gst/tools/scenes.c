@@ -24,7 +24,7 @@ typedef struct
 {
   char *output, *split;
   gint64 count, seed, size;
-  double patterns;
+  double patterns, grey;
 } Arguments;
 
 static void
@@ -89,8 +89,8 @@ choose_size (const Run *self, GRand *rand, guint *width, guint *height)
 static void
 choose_pattern_size (GRand *rand, guint *width, guint *height)
 {
-  static const guint sizes[][2] = { { 160, 120 }, { 320, 240 }, { 320, 180 },
-    { 640, 360 }, { 640, 480 }, { 1280, 720 }, { 1920, 1080 } };
+  static const guint sizes[][2] = { { 160, 120 }, { 160, 120 }, { 320, 240 },
+    { 320, 180 }, { 320, 240 }, { 640, 360 }, { 640, 480 }, { 960, 540 } };
   const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes));
 
   *width = sizes[i][0];
@@ -135,14 +135,14 @@ draw_picture (Run *self, Picture *picture, GError **error)
             (guint) g_rand_int_range (rand, 0, 40), error))
       return FALSE;
   } else {
-    scene_make (&picture->scene, self->split, rand);
+    scene_make (&picture->scene, self->split, self->given->grey, rand);
     choose_size (self, rand, &width, &height);
     rgb = g_malloc ((gsize) width * height * 3);
     scene_render (&picture->scene, rgb, width, height);
   }
   scene_disturb (rgb, width, height, is_pattern, rand);
   return save_picture (rgb, width, height, path,
-      g_rand_int_range (rand, 30, 96), error);
+      g_rand_int_range (rand, 40, 96), error);
 }
 
 static void
@@ -192,10 +192,11 @@ draw_all (Run *self, GError **error)
 
 /* --- what is said of them ----------------------------------------------- */
 
+/* Those of the wordings from @first on. */
 static void
-add_captions (JsonBuilder *json, const Picture *picture, guint *id)
+add_captions (JsonBuilder *json, const Picture *picture, guint first, guint *id)
 {
-  for (guint wording = 0; wording < SCENE_N_WORDINGS; wording++) {
+  for (guint wording = first; wording < SCENE_N_WORDINGS; wording++) {
     g_autofree char *caption = picture->pattern >= 0
         ? scene_pattern_caption (scene_patterns_get_name (
                                      (gsize) picture->pattern),
@@ -213,9 +214,9 @@ add_captions (JsonBuilder *json, const Picture *picture, guint *id)
   }
 }
 
-/* COCO's captions. */
+/* COCO's captions, of the wordings from @first on. */
 static JsonNode *
-build_captions (const Run *self)
+build_captions (const Run *self, guint first)
 {
   g_autoptr (JsonBuilder) json = json_builder_new ();
   guint id = 0;
@@ -236,7 +237,7 @@ build_captions (const Run *self)
   json_builder_set_member_name (json, "annotations");
   json_builder_begin_array (json);
   for (gint64 i = 0; i < self->given->count; i++)
-    add_captions (json, &self->pictures[i], &id);
+    add_captions (json, &self->pictures[i], first, &id);
   json_builder_end_array (json);
   json_builder_end_object (json);
   return json_builder_get_root (json);
@@ -299,10 +300,12 @@ check (const Arguments *given, GError **error)
   if (given->output == NULL)
     return tool_options_usage_error (error, "--output is missing");
   if (given->count < 1 || given->count > 999999 || given->size < 32 ||
-      given->size > 4096 || !(given->patterns >= 0.0 && given->patterns <= 1.0))
+      given->size > 4096 ||
+      !(given->patterns >= 0.0 && given->patterns <= 1.0) ||
+      !(given->grey >= 0.0 && given->grey <= 1.0))
     return tool_options_usage_error (error,
         "wanted 1 to 999999 for --count, 32 to 4096 for --size, 0 to 1 for "
-        "--patterns");
+        "--patterns and --grey");
   return TRUE;
 }
 
@@ -323,8 +326,10 @@ run (const Arguments *given, GError **error)
     return FALSE;
   }
   return draw_all (&self, error) &&
-      save_json (given->output, "captions.json", build_captions (&self),
+      save_json (given->output, "captions.json", build_captions (&self, 0),
           error) &&
+      save_json (given->output, "details.json",
+          build_captions (&self, SCENE_N_WORDINGS - 1), error) &&
       save_json (given->output, "truth.json", build_truth (&self), error);
 }
 
@@ -334,7 +339,8 @@ tool_scenes_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (Arguments) given = { .count = 1000, .size = 96, .patterns = 0.15 };
   const GOptionEntry entries[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &given.output,
-        "Folder for images/, captions.json and truth.json", "DIR" },
+        "Folder for images/, captions.json, details.json and truth.json",
+        "DIR" },
     { "count", 0, 0, G_OPTION_ARG_INT64, &given.count, "Pictures (1000)", "N" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &given.seed,
         "The same seed draws the same pictures (0)", "N" },
@@ -346,6 +352,8 @@ tool_scenes_run (char **argv, GCancellable *cancellable, GError **error)
         "Least height of a scene in pixels (96)", "N" },
     { "patterns", 0, 0, G_OPTION_ARG_DOUBLE, &given.patterns,
         "Share of videotestsrc's patterns (0.15)", "X" },
+    { "grey", 0, 0, G_OPTION_ARG_DOUBLE, &given.grey,
+        "Share of scenes in shades of grey (0)", "X" },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = tool_options_new ("[score]",

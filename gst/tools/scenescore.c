@@ -44,7 +44,8 @@ scene_truth_add (JsonBuilder *json, guint id, const Scene *scene,
     for (guint i = 0; i < scene->n_objects; i++) {
       const SceneObject *object = &scene->objects[i];
       json_builder_begin_object (json);
-      add_string (json, "color", scene_color_name (object->color));
+      if (!scene->grey)
+        add_string (json, "color", scene_color_name (object->color));
       add_string (json, "shape", scene_shape_name (object->shape));
       add_string (json, "size", object->large ? "large" : "small");
       add_string (json, "material", object->shiny ? "shiny" : "matte");
@@ -103,10 +104,11 @@ read_scene (JsonObject *truth, Scene *scene)
     const int shape = find_name (get_member (object, "shape"), get_shape,
         SCENE_N_SHAPES);
 
-    if (color < 0 || shape < 0)
+    scene->grey = !json_object_has_member (object, "color");
+    if ((color < 0 && !scene->grey) || shape < 0)
       return FALSE;
     scene->objects[i] = (SceneObject){
-      .color = (SceneColor) color,
+      .color = (SceneColor) MAX (color, 0),
       .shape = (SceneShape) shape,
       .large = g_strcmp0 (get_member (object, "size"), "large") == 0,
       .shiny = g_strcmp0 (get_member (object, "material"), "shiny") == 0,
@@ -161,13 +163,20 @@ same_numbers (const int *a, const int *b, guint n)
   return TRUE;
 }
 
+/* -1 where it cannot be seen, as a claim that does not name it has. */
+static int
+get_seen_color (const Scene *scene, guint index)
+{
+  return scene->grey ? -1 : (int) scene->objects[index].color;
+}
+
 /* The object that a claim is about; NULL when there is none. */
 static const SceneObject *
 find_object (const Scene *scene, const SceneClaim *claim)
 {
   for (guint i = 0; i < scene->n_objects; i++)
     if ((int) scene->objects[i].shape == claim->shape &&
-        (int) scene->objects[i].color == claim->color)
+        get_seen_color (scene, i) == claim->color)
       return &scene->objects[i];
   return NULL;
 }
@@ -223,7 +232,7 @@ judge_objects (const Scene *scene, const SceneClaims *claims,
     shapes[0][i] = claim->shape;
     shapes[1][i] = (int) scene->objects[i].shape;
     colors[0][i] = claim->color;
-    colors[1][i] = (int) scene->objects[i].color;
+    colors[1][i] = get_seen_color (scene, i);
     objects[i] = object;
     right[OBJECTS] = right[OBJECTS] && object != NULL;
     right[SIZES] = right[SIZES] && object != NULL &&

@@ -4,11 +4,12 @@
 #include <string.h>
 
 /* Captions of scenes, and back: what a caption claims. Every caption names all
- * objects, their colours and shapes and how they stand; some name sizes, some
- * materials.
+ * objects, their colours and shapes and how they stand; few name sizes, and
+ * fewer materials, as people do; the last wording says all. Of a scene in
+ * shades of grey none names a colour.
  *
  *   caption  = [opening] object joins object ... [ending]
- *   object   = article [size] [material] colour shape
+ *   object   = article [size] [material] [colour] shape
  *
  * Each wording is a row of the tables below, and what is read is what the
  * tables write: anything else is no caption of a scene. */
@@ -24,41 +25,41 @@ typedef struct
 static const Wording alone[SCENE_N_WORDINGS] = {
   { "", { NULL }, "", FALSE, FALSE },
   { "there is ", { NULL }, "", FALSE, FALSE },
+  { "", { NULL }, " on the floor", FALSE, FALSE },
   { "a picture of ", { NULL }, "", TRUE, FALSE },
-  { "", { NULL }, " on the floor", FALSE, TRUE },
   { "only ", { NULL }, " here", TRUE, TRUE },
 };
 
 static const Wording side_by_side[SCENE_N_WORDINGS] = {
   { "", { " to the left of " }, "", FALSE, FALSE },
   { "there is ", { " left of " }, "", FALSE, FALSE },
-  { "", { " is left of " }, "", TRUE, FALSE },
-  { "two objects: ", { " and on its right " }, "", FALSE, TRUE },
-  { "", { " stands left of " }, "", TRUE, TRUE },
+  { "", { " is left of " }, "", FALSE, FALSE },
+  { "", { " stands left of " }, "", TRUE, FALSE },
+  { "two objects: ", { " and on its right " }, "", TRUE, TRUE },
 };
 
 static const Wording behind[SCENE_N_WORDINGS] = {
   { "", { " in front of " }, "", FALSE, FALSE },
   { "there is ", { " before " }, "", FALSE, FALSE },
-  { "", { " is in front of " }, "", TRUE, FALSE },
-  { "two objects: ", { " and behind it " }, "", FALSE, TRUE },
-  { "", { " stands before " }, "", TRUE, TRUE },
+  { "", { " is in front of " }, "", FALSE, FALSE },
+  { "", { " stands before " }, "", TRUE, FALSE },
+  { "two objects: ", { " and behind it " }, "", TRUE, TRUE },
 };
 
 static const Wording row[SCENE_N_WORDINGS] = {
   { "", { ", ", " and " }, " in a row", FALSE, FALSE },
   { "there are ", { ", ", " and " }, " from left to right", FALSE, FALSE },
+  { "", { ", then ", ", then " }, "", FALSE, FALSE },
   { "three objects in a row: ", { ", ", " and " }, "", TRUE, FALSE },
-  { "from left to right ", { ", ", " and " }, "", FALSE, TRUE },
-  { "three objects: ", { ", then ", ", then " }, "", FALSE, FALSE },
+  { "from left to right ", { ", ", " and " }, "", TRUE, TRUE },
 };
 
 static const Wording triangle[SCENE_N_WORDINGS] = {
   { "", { " and ", " in front of " }, "", FALSE, FALSE },
   { "there are ", { " and ", " with " }, " behind them", FALSE, FALSE },
-  { "three objects: ", { " and ", ", behind them " }, "", TRUE, FALSE },
-  { "", { " left of ", ", both before " }, "", FALSE, TRUE },
   { "", { " to the left of ", ", and behind them " }, "", FALSE, FALSE },
+  { "", { " left of ", ", both before " }, "", TRUE, FALSE },
+  { "three objects: ", { " and ", ", behind them " }, "", TRUE, TRUE },
 };
 
 static const Wording *const wordings[] = {
@@ -84,20 +85,26 @@ static const char *const materials[] = { "matte", "shiny" };
 /* --- writing ------------------------------------------------------------ */
 
 static void
-append_object (GString *text, const SceneObject *object, const Wording *wording)
+append_object (GString *text, const Scene *scene, guint index,
+    const Wording *wording)
 {
-  const char *color = scene_color_name (object->color);
-  const char *first = wording->size ? sizes[object->large]
-      : wording->material           ? materials[object->shiny]
-                                    : color;
+  const SceneObject *object = &scene->objects[index];
+  const char *words[] = { wording->size ? sizes[object->large] : NULL,
+    wording->material ? materials[object->shiny] : NULL,
+    scene->grey ? NULL : scene_color_name (object->color),
+    scene_shape_name (object->shape) };
+  gboolean is_first = TRUE;
 
-  g_string_append (text, strchr ("aeiou", first[0]) != NULL ? "an " : "a ");
-  if (wording->size)
-    g_string_append_printf (text, "%s ", sizes[object->large]);
-  if (wording->material)
-    g_string_append_printf (text, "%s ", materials[object->shiny]);
-  g_string_append_printf (text, "%s %s", color,
-      scene_shape_name (object->shape));
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++) {
+    if (words[i] == NULL)
+      continue;
+    g_string_append_printf (text, "%s%s",
+        !is_first                                   ? " "
+            : strchr ("aeiou", words[i][0]) != NULL ? "an "
+                                                    : "a ",
+        words[i]);
+    is_first = FALSE;
+  }
 }
 
 /**
@@ -113,7 +120,7 @@ scene_caption (const Scene *scene, guint wording)
   GString *text = g_string_new (how->opening);
 
   for (guint i = 0; i < scene->n_objects; i++) {
-    append_object (text, &scene->objects[i], how);
+    append_object (text, scene, i, how);
     if (i + 1 < scene->n_objects)
       g_string_append (text, how->join[i]);
   }
@@ -183,9 +190,10 @@ read_object (const char **text, SceneClaim *claim)
   if (read_word (text, materials, G_N_ELEMENTS (materials), &claim->shiny) &&
       !skip (text, " "))
     return FALSE;
-  return read_word (text, colors, SCENE_N_COLORS, &claim->color) &&
-      skip (text, " ") &&
-      read_word (text, shapes, SCENE_N_SHAPES, &claim->shape);
+  if (read_word (text, colors, SCENE_N_COLORS, &claim->color) &&
+      !skip (text, " "))
+    return FALSE;
+  return read_word (text, shapes, SCENE_N_SHAPES, &claim->shape);
 }
 
 static gboolean

@@ -13,11 +13,17 @@
 /* --- scenes ------------------------------------------------------------- */
 
 static void
-make (Scene *scene, SceneSplit split, guint32 seed)
+make_grey (Scene *scene, SceneSplit split, double grey, guint32 seed)
 {
   g_autoptr (GRand) rand = g_rand_new_with_seed (seed);
 
-  scene_make (scene, split, rand);
+  scene_make (scene, split, grey, rand);
+}
+
+static void
+make (Scene *scene, SceneSplit split, guint32 seed)
+{
+  make_grey (scene, split, 0.0, seed);
 }
 
 static guint
@@ -114,12 +120,40 @@ test_captions_say_what_is_there (void)
 }
 
 static void
+test_no_caption_names_a_colour_of_grey (void)
+{
+  for (guint32 seed = 0; seed < 100; seed++) {
+    Scene scene;
+    g_autofree char *caption = NULL;
+    g_autofree guint8 *rgb = g_malloc (8 * 8 * 3);
+    g_auto (SceneClaims) claims = { 0 };
+
+    make_grey (&scene, SCENE_SPLIT_TRAIN, 1.0, seed);
+    g_assert_cmpuint (count_held_out (&scene), ==, 0);
+    scene_render (&scene, rgb, 8, 8);
+    for (gsize i = 0; i < 8 * 8; i++)
+      g_assert_true (
+          rgb[3 * i] == rgb[3 * i + 1] && rgb[3 * i] == rgb[3 * i + 2]);
+    caption = scene_caption (&scene, seed % SCENE_N_WORDINGS);
+    g_assert_true (scene_claims_parse (&claims, caption));
+    g_assert_cmpuint (claims.n_objects, ==, scene.n_objects);
+    for (guint i = 0; i < scene.n_objects; i++) {
+      g_assert_cmpint (claims.objects[i].color, ==, -1);
+      g_assert_cmpint (claims.objects[i].shape, ==, scene.objects[i].shape);
+      for (guint k = 0; k < i; k++) /* or nobody could tell them apart */
+        g_assert_cmpint (scene.objects[k].shape, !=, scene.objects[i].shape);
+    }
+  }
+}
+
+static void
 test_other_texts_are_no_captions (void)
 {
   static const char *const texts[] = { "", "a", "a red", "red ball",
     "a red ball and", "a red ball to the left of a blue cube too",
     "an red sphere", "a ball red", "a red ball to the left of", "a redball",
-    "there is a red ball on the floor", "a test pattern: " };
+    "there is a red ball on the floor", "a test pattern: ", "a small red",
+    "a red shiny ball", "a  ball" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (texts); i++) {
     g_auto (SceneClaims) claims = { 0 };
@@ -152,8 +186,8 @@ assert_same (const char *a, const char *b, const char *name, gboolean same)
 static void
 test_same_seed_draws_the_same (void)
 {
-  static const char *const names[] = { "captions.json", "truth.json",
-    "images/000000.jpg", "images/000005.jpg" };
+  static const char *const names[] = { "captions.json", "details.json",
+    "truth.json", "images/000000.jpg", "images/000005.jpg" };
   g_autoptr (Folder) folder = make_folder ();
   g_autofree char *a = g_build_filename (folder, "a", NULL);
   g_autofree char *b = g_build_filename (folder, "b", NULL);
@@ -180,7 +214,7 @@ test_score_finds_each_fault (void)
     const char *wrong; /* lines that are below 1 */
   } cases[] = {
     { "a red ball to the left of a blue cube", "" },
-    { "a small red ball is left of a large blue cube", "" },
+    { "a small red ball stands left of a large blue cube", "" },
     { "a red ball in front of a blue cube", "relations whole" },
     { "a blue cube to the left of a red ball", "relations whole" },
     { "a red cube to the left of a blue ball",
@@ -189,10 +223,13 @@ test_score_finds_each_fault (void)
         "colours objects sizes materials relations whole" },
     { "a red ball to the left of a blue cone",
         "shapes objects sizes materials relations whole" },
-    { "a large red ball is left of a large blue cube", "sizes whole" },
-    { "a shiny red ball on the floor",
+    { "a large red ball stands left of a large blue cube", "sizes whole" },
+    { "a ball to the left of a blue cube",
+        "colours objects sizes materials relations whole" },
+    { "only a small shiny red ball here",
         "counts shapes colours objects sizes materials relations whole" },
-    { "two objects: a shiny red ball and on its right a matte blue cube",
+    { "two objects: a small shiny red ball and on its right a large matte blue "
+      "cube",
         "materials whole" },
     { "nothing",
         "captions counts shapes colours objects sizes materials "
@@ -260,6 +297,8 @@ main (int argc, char **argv)
       test_every_object_can_be_seen);
   g_test_add_func ("/scenes/captions-say-what-is-there",
       test_captions_say_what_is_there);
+  g_test_add_func ("/scenes/no-caption-names-a-colour-of-grey",
+      test_no_caption_names_a_colour_of_grey);
   g_test_add_func ("/scenes/other-texts-are-no-captions",
       test_other_texts_are_no_captions);
   g_test_add_func ("/scenes/same-seed-draws-the-same",
