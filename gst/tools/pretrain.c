@@ -14,7 +14,7 @@ typedef struct
   ToolTrainOptions train;
   char *tokenizer; /* owned */
   gint64 width, layers, heads, positions, patch_size, embedding;
-  gint64 text_width, text_layers, text_heads, n_threads;
+  gint64 text_width, text_layers, text_heads, shift, n_threads;
 } Arguments;
 
 static void
@@ -79,6 +79,8 @@ run (Arguments *given, gboolean clip, GCancellable *cancellable, GError **error)
   if (!tool_train_options_check (&given->train, error) ||
       !tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
           &n_threads, error) ||
+      !tool_options_get_count ("--shift", given->shift, 0, 1 << 16,
+          &given->train.train.shift, error) ||
       !read_shape (given, &shape, error) ||
       !read_vocabulary (given, &shape, error))
     return FALSE;
@@ -127,6 +129,8 @@ tool_pretrain_run (char **argv, GCancellable *cancellable, GError **error)
         "clip: heads of the text tower (4)", "N" },
     { "captioning", 0, 0, G_OPTION_ARG_DOUBLE, &given.train.train.captioning,
         "clip: weight of the captions' loss beside the contrast (0)", "X" },
+    { "shift", 0, 0, G_OPTION_ARG_INT64, &given.shift,
+        "clip: move a picture by up to so many pixels, each time (0)", "N" },
     { "threads", 0, 0, G_OPTION_ARG_INT64, &given.n_threads,
         "Threads to compute with (one per processor)", "N" },
     G_OPTION_ENTRY_NULL,

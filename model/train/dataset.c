@@ -7,6 +7,11 @@
 #include "model/half.h"
 #include "model/preprocess.h"
 #include "model/tensors.h"
+#include "model/train/random.h"
+
+/* The stream of random numbers that says how pictures are moved: neither the
+ * order's nor dropout's. */
+#define STREAM_SHIFT ((guint64) 1 << 61)
 
 /* A file of features: the visual tokens of images, or their pixels, and the
  * captions that belong to them. Immutable once opened. */
@@ -382,15 +387,36 @@ read_tokens (const ItuningDataset *self, float *tokens, gsize image)
     ituning_bfloat16_to_float (tokens, (const void *) data, n);
 }
 
-/* Row @image of the pixels, as CLIP's preprocessing normalises them. */
+/* A picture of I x I pixels moved by @dx and @dy of them; its edges go on as
+ * they are. */
 static void
-read_pixel_values (const ItuningDataset *self, float *values, gsize image)
+shift_picture (guint8 *to, const guint8 *from, gsize I, int dx, int dy)
+{
+  const int last = (int) I - 1;
+
+  for (int y = 0; y <= last; y++) {
+    const guint8 *row = from + (gsize) CLAMP (y - dy, 0, last) * I * 3;
+    for (int x = 0; x <= last; x++, to += 3)
+      memcpy (to, row + (gsize) CLAMP (x - dx, 0, last) * 3, 3);
+  }
+}
+
+/* Row @image of the pixels, as CLIP's preprocessing normalises them, @moved
+ * ([I, I, 3] scratch) by up to @shift pixels each way. */
+static void
+read_pixel_values (const ItuningDataset *self, float *values, gsize image,
+    guint shift, ItuningRandom *random, guint8 *moved)
 {
   const gsize I = self->info.image_size;
-  const ItuningImage picture = {
-    (const guint8 *) self->pixels->data + image * I * I * 3, I, I, 3 * I
-  };
+  const guint8 *pixels = (const guint8 *) self->pixels->data +
+      image * I * I * 3;
+  const ItuningImage picture = { shift > 0 ? moved : pixels, I, I, 3 * I };
 
+  if (shift > 0) {
+    const int dx = (int) (ituning_random_uniform (random) * (2 * shift + 1));
+    const int dy = (int) (ituning_random_uniform (random) * (2 * shift + 1));
+    shift_picture (moved, pixels, I, dx - (int) shift, dy - (int) shift);
+  }
   ituning_preprocessor_run (self->preprocessor, &picture, values, NULL);
 }
 
@@ -415,11 +441,15 @@ ituning_dataset_count_targets (const ItuningDataset *dataset,
  * ituning_dataset_fill:
  * @batch: (inout): what it held is overwritten
  * @captions: [@n_captions] which
+ * @shift: pictures of a file of pixels are moved by up to so many pixels each
+ *   way, by chance
+ * @seed: which chance
  */
 void
 ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
-    const guint32 *captions, gsize n_captions)
+    const guint32 *captions, gsize n_captions, guint shift, guint64 seed)
 {
+  ItuningRandom random = ituning_random_new (seed, STREAM_SHIFT);
   const gsize n = dataset->info.num_tokens * dataset->info.hidden_size;
   const gsize n_pixels = 3 * dataset->info.image_size *
       dataset->info.image_size;
@@ -427,6 +457,7 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
       n_captions * n);
   float *pixels = ituning_buffer_reserve (&batch->pixel_values,
       n_captions * n_pixels);
+  g_autofree guint8 *moved = g_malloc (MAX (n_pixels, 1));
 
   batch->n_targets = ituning_dataset_count_targets (dataset, captions,
       n_captions);
@@ -443,7 +474,7 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     batch->starts[i + 1] = batch->starts[i] + length;
     if (dataset->pixels != NULL)
       read_pixel_values (dataset, pixels + i * n_pixels,
-          dataset->images[captions[i]]);
+          dataset->images[captions[i]], shift, &random, moved);
     else
       read_tokens (dataset, tokens + i * n, dataset->images[captions[i]]);
   }

@@ -22,7 +22,7 @@ gboolean ituning_dataset_check_pixels (const ItuningDataset *dataset,
 gboolean ituning_dataset_check_captions (const ItuningDataset *dataset,
     gsize vocab_size, gsize n_positions, GError **error);
 void ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
-    const guint32 *captions, gsize n_captions);
+    const guint32 *captions, gsize n_captions, guint shift, guint64 seed);
 gsize ituning_dataset_count_targets (const ItuningDataset *dataset,
     const guint32 *captions, gsize n_captions);
 void ituning_batch_clear (ItuningBatch *batch);

@@ -134,6 +134,8 @@ typedef enum
  * @seed: of the order, dropout and a fresh adapter's values
  * @captioning: contrastive training: weight of the captions' own loss, which
  *   teaches all visual tokens; 0 for the contrast alone
+ * @shift: pretraining of a vision tower: each time, a picture is moved by up to
+ *   so many pixels each way, so that no place in it is learned by heart
  * @fresh: start from a new adapter even if the model has one
  * @unfreeze_language: train the language model too, all of it
  * @bottleneck_size: of a new adapter; 0 for half the text width
@@ -162,6 +164,7 @@ typedef struct
   ItuningSchedule schedule;
   guint64 seed;
   double captioning;
+  guint shift;
   gboolean fresh;
   gboolean unfreeze_language;
   guint bottleneck_size;

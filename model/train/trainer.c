@@ -184,7 +184,7 @@ add_gradients (ItuningTrainer *self, gsize n_batch, gsize n_batches,
   for (gsize i = 0; i < n_batches; i++) {
     how.seed = self->options.seed + ((self->step * n_batches + i) << 10);
     ituning_dataset_fill (self->dataset, &self->batch,
-        self->chosen + i * n_batch, n_batch);
+        self->chosen + i * n_batch, n_batch, self->options.shift, how.seed);
     loss += task->klass->train (task, &self->batch, &how);
   }
   return loss;
@@ -273,7 +273,7 @@ ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
       return FALSE;
     for (gsize i = 0; i < n; i++)
       captions[i] = (guint32) (first + i);
-    ituning_dataset_fill (dataset, &trainer->batch, captions, n);
+    ituning_dataset_fill (dataset, &trainer->batch, captions, n, 0, 0);
     sum += task->klass->evaluate (task, &trainer->batch);
     n_units += task->klass->count (task, &trainer->batch);
   }
@@ -394,8 +394,8 @@ get_state (const ItuningTrainer *self, gint64 state[N_STATE])
     hash_double (options->learning_rate), hash_double (options->weight_decay),
     hash_double (options->max_grad_norm),
     hash_double (options->label_smoothing), hash_double (options->dropout),
-    options->warmup_steps, options->schedule,
-    hash_double (options->captioning) };
+    options->warmup_steps, options->schedule, hash_double (options->captioning),
+    options->shift };
   guint64 hash = 0;
 
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {
