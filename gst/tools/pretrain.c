@@ -12,7 +12,7 @@
 typedef struct
 {
   ToolTrainOptions train;
-  char *tokenizer; /* owned */
+  char *tokenizer, *vision; /* owned */
   gint64 width, layers, heads, positions, patch_size, embedding;
   gint64 text_width, text_layers, text_heads, shift, n_threads;
 } Arguments;
@@ -22,6 +22,7 @@ clear_arguments (Arguments *self)
 {
   tool_train_options_clear (&self->train);
   g_free (self->tokenizer);
+  g_free (self->vision);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, clear_arguments)
 
@@ -88,9 +89,10 @@ run (Arguments *given, gboolean clip, GCancellable *cancellable, GError **error)
   if (data == NULL)
     return FALSE;
   shape.image_size = (guint) ituning_dataset_get_info (data)->image_size;
-  trainer = (clip ? ituning_trainer_new_clip
-                  : ituning_trainer_new_language) (&shape, data,
-      &given->train.train, n_threads, error);
+  trainer = clip ? ituning_trainer_new_clip (&shape, given->vision, data,
+                       &given->train.train, n_threads, error)
+                 : ituning_trainer_new_language (&shape, data,
+                       &given->train.train, n_threads, error);
   return trainer != NULL &&
       tool_train_run_steps (trainer, &given->train, cancellable, error);
 }
@@ -111,6 +113,8 @@ tool_pretrain_run (char **argv, GCancellable *cancellable, GError **error)
   const GOptionEntry entries[] = {
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,
         "Folder with vocab.json and merges.txt", "DIR" },
+    { "vision", 0, 0, G_OPTION_ARG_FILENAME, &given.vision,
+        "clip: start from this vision tower, of the same shape", "DIR" },
     { "width", 0, 0, G_OPTION_ARG_INT64, &given.width, "Width (256)", "N" },
     { "layers", 0, 0, G_OPTION_ARG_INT64, &given.layers, "Layers (6)", "N" },
     { "heads", 0, 0, G_OPTION_ARG_INT64, &given.heads, "Attention heads (8)",

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/tensors.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/contrast.h"
 #include "model/train/initialise.h"
@@ -334,6 +335,33 @@ make_vision (ClipTask *self, const ItuningPretrainShape *shape, guint64 seed,
   return vision;
 }
 
+/* Takes the vision tower's values from @path; so far it is all that is trained. */
+static gboolean
+load_vision (ClipTask *self, const char *path, GError **error)
+{
+  g_autofree char *file = g_build_filename (path, "model.safetensors", NULL);
+  g_autoptr (ItuningTensors) tensors = ituning_tensors_open (file, error);
+
+  for (guint i = 0; tensors != NULL && i < self->task.parameters->list->len;
+       i++) {
+    const ItuningParameter *parameter =
+        g_ptr_array_index (self->task.parameters->list, i);
+    const ItuningTensor *tensor = ituning_tensors_lookup (tensors,
+        parameter->name);
+    if (tensor == NULL || tensor->type != ITUNING_TYPE_F32 ||
+        tensor->n_dims != parameter->n_dims ||
+        memcmp (tensor->dims, parameter->dims,
+            tensor->n_dims * sizeof (gsize)) != 0) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+          "%s: has no F32 tensor \"%s\" of the shape that was asked for", file,
+          parameter->name);
+      return FALSE;
+    }
+    memcpy (parameter->values, tensor->data, tensor->size);
+  }
+  return tensors != NULL;
+}
+
 /* The text tower's parameters come behind the vision tower's. */
 static ItuningLanguage *
 make_text (ClipTask *self, const ItuningPretrainShape *shape, guint64 seed,
@@ -397,16 +425,18 @@ make_captioner (ClipTask *self, const ItuningTrainOptions *options,
 /**
  * ituning_trainer_new_clip:
  * @shape: of the vision tower and of the text tower that teaches it
+ * @vision: (nullable): a folder as ituning_trainer_save () leaves it, of a
+ *   vision tower of the same shape to start from
  * @dataset: pixels and captions
  * @options: how
  * @n_threads: threads to work with; 0 for one per processor
  *
  * Returns: (transfer full): a trainer before its first step, of a vision tower
- *   from nothing; or %NULL with %ITUNING_ERROR_INPUT or
- *   %ITUNING_ERROR_MISMATCH
+ *   from nothing or from @vision; or %NULL with %ITUNING_ERROR_INPUT,
+ *   %ITUNING_ERROR_MISMATCH or the errors of opening @vision
  */
 ItuningTrainer *
-ituning_trainer_new_clip (const ItuningPretrainShape *shape,
+ituning_trainer_new_clip (const ItuningPretrainShape *shape, const char *vision,
     ItuningDataset *dataset, const ItuningTrainOptions *options,
     guint n_threads, GError **error)
 {
@@ -423,7 +453,8 @@ ituning_trainer_new_clip (const ItuningPretrainShape *shape,
       n_threads > 0 ? n_threads : g_get_num_processors ());
   self->task.pool = self->pool;
   self->vision = make_vision (self, shape, options->seed, error);
-  if (self->vision != NULL)
+  if (self->vision != NULL &&
+      (vision == NULL || load_vision (self, vision, error)))
     self->text = make_text (self, shape, options->seed, error);
   if (self->text == NULL) {
     clip_task_free (&self->task);

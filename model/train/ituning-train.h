@@ -245,8 +245,8 @@ ituning_trainer_new_language (const ItuningPretrainShape *shape,
     guint n_threads, GError **error);
 ITUNING_API ItuningTrainer *ituning_trainer_new_clip (const ItuningPretrainShape
                                                           *shape,
-    ItuningDataset *dataset, const ItuningTrainOptions *options,
-    guint n_threads, GError **error);
+    const char *vision, ItuningDataset *dataset,
+    const ItuningTrainOptions *options, guint n_threads, GError **error);
 ITUNING_API void ituning_trainer_free (ItuningTrainer *trainer);
 ITUNING_API guint64 ituning_trainer_count_parameters (
     const ItuningTrainer *trainer);

@@ -322,6 +322,50 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
   check_validation (fixture, adapter);
 }
 
+static Run *
+pretrain_clip (const Fixture *fixture, const char *pixels, const char *width,
+    const char *start, const char *output)
+{
+  return run_command (NULL, "pretrain", "clip", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--width", width, "--layers", "1",
+      "--heads", "2", "--patch-size", "8", "--embedding", "8", "--text-width",
+      "16", "--text-layers", "1", "--text-heads", "2", "--steps", "1",
+      "--batch-size", "8", "--shift", "2", "-o", output, "--lr", "1e-300",
+      "--seed", start != NULL ? "9" : "3", start != NULL ? "--vision" : NULL,
+      start, NULL);
+}
+
+/* With no learning rate to speak of, what comes out is what it started from,
+ * whatever the seed. */
+static void
+test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *pixels = g_build_filename (fixture->folder, "px", NULL);
+  g_autofree char *first = g_build_filename (fixture->folder, "first", NULL);
+  g_autofree char *second = g_build_filename (fixture->folder, "second", NULL);
+  g_autofree char *file = g_build_filename (first, "model.safetensors", NULL);
+  g_autofree char *other = g_build_filename (second, "model.safetensors", NULL);
+  g_autoptr (Run) features = write_pixels (fixture, fixture->captions, "px",
+      NULL);
+  g_autoptr (Run) clip = pretrain_clip (fixture, pixels, "16", NULL, first);
+  g_autoptr (Run) next = NULL, wide = NULL, none = NULL;
+  g_autofree char *a = NULL, *b = NULL;
+  gsize n, m;
+
+  (void) data;
+  g_assert_cmpint (features->status, ==, 0);
+  g_assert_cmpint (clip->status, ==, 0);
+  next = pretrain_clip (fixture, pixels, "16", first, second);
+  g_assert_cmpint (next->status, ==, 0);
+  g_assert_true (g_file_get_contents (file, &a, &n, NULL));
+  g_assert_true (g_file_get_contents (other, &b, &m, NULL));
+  g_assert_cmpmem (a, n, b, m);
+  wide = pretrain_clip (fixture, pixels, "32", first, second);
+  assert_fails (wide, 1, file, "shape");
+  none = pretrain_clip (fixture, pixels, "16", "/nowhere", second);
+  assert_fails (none, 1, "/nowhere/model.safetensors", "No such file");
+}
+
 #define ADD(name, test) \
   g_test_add ("/features/" name, Fixture, NULL, set_up, test, tear_down)
 
@@ -337,5 +381,6 @@ main (int argc, char **argv)
   ADD ("broken-off-run-goes-on", test_broken_off_run_goes_on);
   ADD ("other-captions-do-not-go-on", test_other_captions_do_not_go_on);
   ADD ("small-model-from-nothing", test_small_model_from_nothing);
+  ADD ("vision-tower-goes-on", test_vision_tower_goes_on);
   return g_test_run ();
 }
