@@ -1,7 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/kernels/quantkernels.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 #include "model/kernels/kernels.h"
+
+#if defined(__aarch64__)
+static gboolean
+has_dot_products (void)
+{
+#ifdef HWCAP_ASIMDDP
+  return (getauxval (AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#else
+  return FALSE;
+#endif
+}
+#endif
 
 /**
  * ituning_quant_kernels_list:
@@ -28,6 +44,10 @@ ituning_quant_kernels_list (gsize *n)
           __builtin_cpu_supports ("avx512vnni"))
         list[count++] = &ituning_quant_kernels_avx512;
     }
+#elif defined(__aarch64__)
+    list[count++] = &ituning_quant_kernels_neon;
+    if (has_dot_products ())
+      list[count++] = &ituning_quant_kernels_dotprod;
 #endif
     g_once_init_leave (&n_list, count);
   }
@@ -38,9 +58,9 @@ ituning_quant_kernels_list (gsize *n)
 /**
  * ituning_quant_kernels_get:
  *
- * Returns: (transfer none): the fastest table of this processor; or, where
- *   `ITUNING_KERNELS` names a table of floats, that of the name, or "plain" if
- *   there is none
+ * Returns: (transfer none): the fastest table of this processor; or that which
+ *   `ITUNING_KERNELS` names; or, where it names one of floats that has no twin
+ *   here, "plain", unless that is the fastest of floats
  */
 const ItuningQuantKernels *
 ituning_quant_kernels_get (void)
@@ -48,18 +68,17 @@ ituning_quant_kernels_get (void)
   static gsize chosen = 0;
 
   if (g_once_init_enter (&chosen)) {
+    const char *wanted = g_getenv ("ITUNING_KERNELS");
     gsize n, n_floats;
     const ItuningQuantKernels *const *list = ituning_quant_kernels_list (&n);
     const ItuningKernels *const *floats = ituning_kernels_list (&n_floats);
-    const ItuningKernels *wanted = ituning_kernels_get ();
-    const ItuningQuantKernels *best = list[0];
+    gsize best = ituning_kernels_get () == floats[n_floats - 1] ? n - 1 : 0;
 
     /* The list is full up to n, which the analyzer does not see. */
     for (gsize i = 0; i < n; i++)
-      if (wanted == floats[n_floats - 1] ||
-          (list[i] != NULL && g_str_equal (list[i]->name, wanted->name)))
-        best = list[i];
-    g_once_init_leave (&chosen, (gsize) best);
+      if (list[i] != NULL && g_strcmp0 (wanted, list[i]->name) == 0)
+        best = i;
+    g_once_init_leave (&chosen, (gsize) list[best]);
   }
   return (const ItuningQuantKernels *) chosen;
 }

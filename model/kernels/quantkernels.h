@@ -28,7 +28,8 @@ typedef struct
 
 /**
  * ItuningQuantKernels:
- * @name: the instruction set: "plain", "avx2", "avx512"
+ * @name: the instruction set: "plain", "avx2", "avx512", "neon",
+ *   "dotprod" (NEON with dot products)
  * @quantize: row @row of @rows is that of @x [n_blocks * 32], for weights of
  *   @bits
  * @multiply: y [M, columns] += scale rows matrix^T, of @n_panels of the
@@ -68,6 +69,9 @@ extern const ItuningQuantKernels ituning_quant_kernels_plain;
 #if defined(__x86_64__)
 extern const ItuningQuantKernels ituning_quant_kernels_avx2;
 extern const ItuningQuantKernels ituning_quant_kernels_avx512;
+#elif defined(__aarch64__)
+extern const ItuningQuantKernels ituning_quant_kernels_neon;
+extern const ItuningQuantKernels ituning_quant_kernels_dotprod;
 #endif
 
 const ItuningQuantKernels *ituning_quant_kernels_get (void);

@@ -64,6 +64,7 @@ check_linear (ItuningPool *pool, GRand *rand, gsize M, gsize n_in, gsize n_out,
   assert_close (got, want, M * n_out, 1e-5, 2e-5);
 }
 
+/* All variants of few rows; of many, whose plain loops take long, every fifth. */
 static void
 test_linear_is_the_plain_loop (void)
 {
@@ -72,7 +73,7 @@ test_linear_is_the_plain_loop (void)
 
   for (gsize r = 0; r < G_N_ELEMENTS (rows); r++)
     for (gsize w = 0; w < G_N_ELEMENTS (widths); w++)
-      for (guint variant = 0; variant < 32; variant++)
+      for (guint variant = 0; variant < 32; variant += rows[r] < 10 ? 1 : 5)
         check_linear (pool, rand, rows[r], widths[w][0], widths[w][1], variant);
 }
 
