@@ -232,6 +232,9 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
   report->grad_norm = ituning_parameters_gradient_norm (parameters,
       trainer->task->pool);
   if (!isfinite (report->loss) || !isfinite (report->grad_norm)) {
+    if (!ituning_dataset_check_finite (trainer->dataset, trainer->chosen,
+            n_batch * n_batches, error))
+      return FALSE;
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
         "step %" G_GUINT64_FORMAT ": the %s is not finite; a lower learning "
         "rate may help",
