@@ -126,7 +126,7 @@ tool_train_curves_write (const char *path, const char *log, GError **error)
   g_autofree char *text = NULL;
   g_auto (GStrv) lines = NULL;
   g_autoptr (GString) svg = g_string_new (NULL);
-  ToolOutput output = { .path = path };
+  g_auto (ToolOutput) output = { .path = path };
 
   if (!g_file_get_contents (log, &text, NULL, NULL))
     return TRUE;

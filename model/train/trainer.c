@@ -248,6 +248,21 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
 }
 
 /**
+ * ituning_trainer_check:
+ * @dataset: what the trainer is to be evaluated on
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when it does not fit what is
+ *   trained
+ */
+gboolean
+ituning_trainer_check (const ItuningTrainer *trainer,
+    const ItuningDataset *dataset, GError **error)
+{
+  g_return_val_if_fail (trainer != NULL && dataset != NULL, FALSE);
+  return trainer->task->klass->check (trainer->task, dataset, error);
+}
+
+/**
  * ituning_trainer_evaluate:
  * @dataset: other captions
  * @loss: (out): mean loss on them, without dropout and smoothing
