@@ -47,6 +47,8 @@ ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open_pixels (const char
                                                                           *path,
     const ItuningTokenizer *tokenizer, gsize image_size, gsize max_length,
     const char *source, GError **error);
+ITUNING_API gboolean ituning_feature_writer_check (const char *path,
+    ItuningModel *model, gsize max_length, const char *source, GError **error);
 ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
 ITUNING_API gsize ituning_feature_writer_get_n_done (
     const ItuningFeatureWriter *writer);
