@@ -64,6 +64,21 @@ find_longest (const gsize *starts, gsize n, gsize n_sequences)
   return longest;
 }
 
+/* Of the longest sequence. */
+static gsize
+count_queries (const ItuningAttention *shape)
+{
+  return find_longest (shape->query_starts, shape->n_queries,
+      shape->n_sequences);
+}
+
+/* Likewise. */
+static gsize
+count_keys (const ItuningAttention *shape)
+{
+  return find_longest (shape->key_starts, shape->n_keys, shape->n_sequences);
+}
+
 /* p [n, n_keys] = softmax (scale q k^T), of the queries from @first on. What a
  * causal query must not see is 0. */
 static void
@@ -122,10 +137,7 @@ ituning_attention_forward (ItuningPool *pool, ItuningBuffer *scratch,
     const float *q, const float *k, const float *v,
     const ItuningAttention *shape)
 {
-  const gsize n_queries = find_longest (shape->query_starts, shape->n_queries,
-      shape->n_sequences);
-  const gsize n_keys = find_longest (shape->key_starts, shape->n_keys,
-      shape->n_sequences);
+  const gsize n_queries = count_queries (shape), n_keys = count_keys (shape);
   Job job = { .kernels = ituning_kernels_get (),
     .shape = shape,
     .out = out,
@@ -191,10 +203,7 @@ ituning_attention_backward (ItuningPool *pool, ItuningBuffer *scratch,
     const float *dout, const float *q, const float *k, const float *v,
     const ItuningAttention *shape)
 {
-  const gsize n_queries = find_longest (shape->query_starts, shape->n_queries,
-      shape->n_sequences);
-  const gsize n_keys = find_longest (shape->key_starts, shape->n_keys,
-      shape->n_sequences);
+  const gsize n_queries = count_queries (shape), n_keys = count_keys (shape);
   Job job = { .kernels = ituning_kernels_get (),
     .shape = shape,
     .dq = dq,

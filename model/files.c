@@ -77,7 +77,7 @@ static gboolean
 replace (const char *path, ItuningFileWrite write, gpointer data,
     GError **error)
 {
-  g_autofree char *temporary = g_strconcat (path, ".XXXXXX", NULL);
+  g_autofree char *temporary = g_strconcat (path, ".part-XXXXXX", NULL);
   struct stat info;
   gboolean done;
   int fd;
@@ -105,7 +105,8 @@ replace (const char *path, ItuningFileWrite write, gpointer data,
  * @data: for @write
  *
  * The file appears under its name only when it is whole; an older one of that
- * name stays if writing fails.
+ * name stays if writing fails. A process that is killed meanwhile leaves @path
+ * with `.part-` and six letters behind it.
  *
  * Returns: FALSE with %ITUNING_ERROR_WRITE, or the error of @write when it is
  *   an %ITUNING_ERROR, each with @path before it; or %G_IO_ERROR_CANCELLED

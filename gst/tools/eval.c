@@ -174,19 +174,31 @@ caption_all (const Arguments *given, const ItuningPairs *pairs,
   return TRUE;
 }
 
+/* Whether an id reads the same when it is a number: "007" does not. */
+static gboolean
+is_number (const char *id)
+{
+  char text[32];
+  gint64 number;
+
+  if (!g_ascii_string_to_signed (id, 10, G_MININT64, G_MAXINT64, &number, NULL))
+    return FALSE;
+  g_snprintf (text, sizeof text, "%" G_GINT64_FORMAT, number);
+  return g_str_equal (id, text);
+}
+
 /* As COCO's results: an id that is a number is written as one. */
 static gboolean
 save_results (const char *path, const ItuningCaptions *results, GError **error)
 {
-  ToolOutput output = { .path = path };
+  g_auto (ToolOutput) output = { .path = path };
   g_autoptr (GString) json = g_string_new ("[");
 
   for (gsize i = 0; i < ituning_captions_get_n_images (results); i++) {
     const char *id = ituning_captions_get_id (results, i);
     gsize n;
     const char *text = ituning_captions_get_texts (results, i, &n)[0];
-    const gboolean number = g_ascii_string_to_signed (id, 10, G_MININT64,
-        G_MAXINT64, NULL, NULL);
+    const gboolean number = is_number (id);
 
     g_string_append (json, i > 0 ? ",\n{\"image_id\": " : "{\"image_id\": ");
     if (number)

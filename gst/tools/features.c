@@ -146,18 +146,41 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
 
 /* The captions' file by what is in it, the rest by its name. */
 static char *
-describe_source (const ToolFeatures *what)
+describe_source (const ToolFeatures *what, GError **error)
 {
   g_autofree char *text = NULL, *digest = NULL;
+  g_autoptr (GError) reason = NULL;
   gsize size;
 
-  if (!g_file_get_contents (what->captions, &text, &size, NULL))
-    return g_strdup (""); /* opening it says why */
+  if (!g_file_get_contents (what->captions, &text, &size, &reason)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_OPEN, "%s: %s",
+        what->captions, reason->message);
+    return NULL;
+  }
   digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (guchar *) text,
       size);
   return g_strdup_printf ("captions %s, images of %s, split %s", digest,
       what->images != NULL ? what->images : ".",
       what->split != NULL ? what->split : "all");
+}
+
+/**
+ * tool_features_check:
+ * @features: what the file that is there is to be of
+ * @model: whose visual tokens; with a tokenizer
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when it says that it is of
+ *   something else, or as tool_features_write ()
+ */
+gboolean
+tool_features_check (const ToolFeatures *features, ItuningModel *model,
+    GError **error)
+{
+  g_autofree char *source = describe_source (features, error);
+
+  return source != NULL &&
+      ituning_feature_writer_check (features->output, model,
+          features->max_length, source, error);
 }
 
 /**
@@ -178,10 +201,10 @@ tool_features_write (const ToolFeatures *features, ItuningModel *model,
       features->images, features->split, error);
   g_autoptr (ItuningSession) session = NULL;
   g_autoptr (ItuningFeatureWriter) writer = NULL;
-  g_autofree char *source = describe_source (features);
+  g_autofree char *source = NULL;
   Run self = { .what = features, .pairs = pairs };
 
-  if (pairs == NULL)
+  if (pairs == NULL || (source = describe_source (features, error)) == NULL)
     return FALSE;
   session = ituning_session_new (model);
   self.session = session;
@@ -198,10 +221,10 @@ write_pixel_file (const ToolFeatures *what, const Arguments *given,
       what->images, what->split, error);
   g_autoptr (ItuningTokenizer) tokenizer = NULL;
   g_autoptr (ItuningFeatureWriter) writer = NULL;
-  g_autofree char *source = describe_source (what);
+  g_autofree char *source = NULL;
   Run self = { .what = what, .pairs = pairs };
 
-  if (pairs == NULL)
+  if (pairs == NULL || (source = describe_source (what, error)) == NULL)
     return FALSE;
   tokenizer = ituning_tokenizer_open (given->tokenizer, error);
   if (tokenizer == NULL)

@@ -14,5 +14,7 @@ typedef struct
   gboolean strict;
 } ToolFeatures;
 
+gboolean tool_features_check (const ToolFeatures *features, ItuningModel *model,
+    GError **error);
 gboolean tool_features_write (const ToolFeatures *features, ItuningModel *model,
     GCancellable *cancellable, GError **error);

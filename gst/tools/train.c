@@ -97,8 +97,10 @@ write_features (const Arguments *given, ItuningModel *model,
   const ToolFeatures what = { given->captions, given->images, given->split,
     given->train.features, (gsize) given->max_length, given->strict };
 
-  if (given->captions == NULL || g_file_test (what.output, G_FILE_TEST_EXISTS))
+  if (given->captions == NULL)
     return TRUE;
+  if (g_file_test (what.output, G_FILE_TEST_EXISTS))
+    return tool_features_check (&what, model, error);
   if (g_mkdir_with_parents (given->train.output, 0777) != 0) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s",
         given->train.output, g_strerror (errno));

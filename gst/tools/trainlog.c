@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gst/tools/trainlog.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,17 +35,18 @@ fail (const ToolTrainLog *self, GError **error)
   return FALSE;
 }
 
-/* Of a log that was written by a run that broke off, the lines up to step
- * @first: the others will be written again. */
-static char *
-read_kept (const char *path, guint64 first)
+/* Leaves of a log that was written by a run that broke off the lines up to
+ * step @first: the others will be written again. */
+static gboolean
+keep_lines (const char *path, guint64 first, GError **error)
 {
   g_autofree char *old = NULL;
   g_auto (GStrv) lines = NULL;
-  GString *kept = g_string_new (NULL);
+  g_autoptr (GString) kept = g_string_new (NULL);
+  g_auto (ToolOutput) output = { .path = path };
 
   if (first == 0 || !g_file_get_contents (path, &old, NULL, NULL))
-    return g_string_free (kept, FALSE);
+    return tool_output_finish (&output, error);
   lines = g_strsplit (old, "\n", -1);
   for (gsize i = 0; lines[i] != NULL; i++) {
     guint64 step;
@@ -52,12 +54,14 @@ read_kept (const char *path, guint64 first)
         step <= first && g_str_has_suffix (lines[i], "}"))
       g_string_append_printf (kept, "%s\n", lines[i]);
   }
-  return g_string_free (kept, FALSE);
+  return tool_output_write (&output, kept->str, kept->len, error) &&
+      tool_output_finish (&output, error);
 }
 
 /**
  * tool_train_log_open:
- * @path: written, from the beginning when @first is 0
+ * @path: written, from the beginning when @first is 0; what is kept of it is
+ *   there all the time
  * @first: steps that were made before
  * @n_steps: steps of the run
  * @unit: what the loss is a mean over
@@ -68,22 +72,26 @@ ToolTrainLog *
 tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
     const char *unit, GError **error)
 {
-  ToolTrainLog *self = g_new0 (ToolTrainLog, 1);
-  g_autofree char *kept = read_kept (path, first);
+  ToolTrainLog *self;
+  FILE *file;
 
+  if (!keep_lines (path, first, error))
+    return NULL;
+  file = fopen (path, "ae");
+  if (file == NULL) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE, "%s: %s", path,
+        g_strerror (errno));
+    return NULL;
+  }
+  self = g_new0 (ToolTrainLog, 1);
   self->path = g_strdup (path);
-  self->file = fopen (path, "we");
+  self->file = file;
   self->terminal = isatty (STDERR_FILENO) != 0;
   self->first = first;
   self->n_steps = n_steps;
   self->unit = unit;
   self->started = self->shown = g_get_monotonic_time ();
-  if (self->file != NULL && fputs (kept, self->file) >= 0 &&
-      fflush (self->file) == 0)
-    return self;
-  fail (self, error);
-  tool_train_log_free (self);
-  return NULL;
+  return self;
 }
 
 /**
@@ -97,8 +105,7 @@ tool_train_log_free (ToolTrainLog *log)
     return;
   if (log->terminal && log->shown > log->started)
     fputc ('\n', stderr);
-  if (log->file != NULL)
-    fclose (log->file);
+  fclose (log->file);
   g_free (log->path);
   g_free (log);
 }
@@ -238,7 +245,7 @@ tool_train_log_finish (ToolTrainLog *log, const char *path,
     guint64 n_parameters, GError **error)
 {
   g_autoptr (GString) object = g_string_new (NULL);
-  ToolOutput output = { .path = path };
+  g_auto (ToolOutput) output = { .path = path };
   const double seconds = (double) (g_get_monotonic_time () - log->started) /
       1e6 / (double) MAX (log->n_steps - log->first, 1);
   const double peak = (double) tool_measure_peak_memory () / 1048576.0;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <string.h>
 
 #include "gst/tools/options.h"
 #include "gst/tools/traincurves.h"
@@ -13,6 +14,11 @@
 #define LOG "log.jsonl"
 #define CURVES "curves.svg"
 #define COSTS "costs.json"
+
+/* Of a step, and of a run: far beyond what anyone needs, far below what would
+ * overflow. */
+#define MAX_CAPTIONS (1 << 24)
+#define MAX_EPOCHS (1 << 24)
 
 /* --- options ------------------------------------------------------------ */
 
@@ -126,6 +132,11 @@ tool_train_options_check (ToolTrainOptions *options, GError **error)
       options->validate_every < 0)
     return tool_options_usage_error (error,
         "a number of steps or epochs is negative, or --log-every is 0");
+  if ((guint64) train->batch_size * train->accumulate > MAX_CAPTIONS ||
+      options->epochs > MAX_EPOCHS)
+    return tool_options_usage_error (error,
+        "a step of more than %d captions, or more than %d epochs", MAX_CAPTIONS,
+        MAX_EPOCHS);
   if (options->steps > 0 && options->epochs > 0)
     return tool_options_usage_error (error,
         "give --steps or --epochs, not both");
@@ -178,6 +189,30 @@ clear_run (Run *self)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Run, clear_run)
 
+/* What a run that was killed while it saved has left: the file that was to take
+ * the place of another. */
+static gboolean
+is_leftover (const char *name)
+{
+  const char *part = strstr (name, ".safetensors.part-");
+
+  return part != NULL && strlen (part) == strlen (".safetensors.part-XXXXXX");
+}
+
+static void
+remove_leftovers (const char *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const char *name;
+
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
+    g_autofree char *path = g_build_filename (folder, name, NULL);
+    if (is_leftover (name))
+      g_unlink (path);
+  }
+  g_clear_pointer (&dir, g_dir_close);
+}
+
 static gboolean
 open_run (Run *self, GError **error)
 {
@@ -187,7 +222,8 @@ open_run (Run *self, GError **error)
   self->checkpoint = g_build_filename (options->output, CHECKPOINT, NULL);
   if (options->validation != NULL) {
     self->validation = ituning_dataset_open (options->validation, error);
-    if (self->validation == NULL)
+    if (self->validation == NULL ||
+        !ituning_trainer_check (self->trainer, self->validation, error))
       return FALSE;
   }
   if (g_mkdir_with_parents (options->output, 0777) != 0) {
@@ -195,6 +231,7 @@ open_run (Run *self, GError **error)
         options->output, g_strerror (errno));
     return FALSE;
   }
+  remove_leftovers (options->output);
   if (options->resume && g_file_test (self->checkpoint, G_FILE_TEST_EXISTS) &&
       !ituning_trainer_resume (self->trainer, self->checkpoint, error))
     return FALSE;
@@ -277,7 +314,8 @@ run_step (Run *self, GCancellable *cancellable, GError **error)
  * tool_train_run_steps:
  * @trainer: before its first step
  * @options: the run's
- * @cancellable: stops the run after a step, with a checkpoint
+ * @cancellable: stops the run after a step or within a validation, with a
+ *   checkpoint
  *
  * Returns: FALSE with the errors of the trainer and of writing, or with
  *   %G_IO_ERROR_CANCELLED
@@ -288,17 +326,18 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
 {
   g_auto (Run) self = { .options = options, .trainer = trainer };
   g_autofree char *costs = g_build_filename (options->output, COSTS, NULL);
+  g_autoptr (GError) reason = NULL;
 
   if (!open_run (&self, error))
     return FALSE;
   while (ituning_trainer_get_step (trainer) < options->train.steps) {
-    if (g_cancellable_is_cancelled (cancellable)) {
-      if (save (&self, error))
-        g_cancellable_set_error_if_cancelled (cancellable, error);
-      return FALSE;
-    }
-    if (!run_step (&self, cancellable, error))
-      return FALSE;
+    if (!g_cancellable_set_error_if_cancelled (cancellable, &reason) &&
+        run_step (&self, cancellable, &reason))
+      continue;
+    if (!g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_CANCELLED) ||
+        save (&self, error))
+      g_propagate_error (error, g_steal_pointer (&reason));
+    return FALSE;
   }
   return save (&self, error) &&
       tool_train_log_finish (self.log, costs,

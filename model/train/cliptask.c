@@ -443,7 +443,9 @@ ituning_trainer_new_clip (const ItuningPretrainShape *shape, const char *vision,
   ClipTask *self;
 
   g_return_val_if_fail (shape != NULL && dataset != NULL, NULL);
-  if (!ituning_train_options_check (options, error))
+  if (!ituning_train_options_check (options, error) ||
+      !ituning_dataset_check_pixels (dataset, MAX (shape->image_size, 1),
+          error))
     return NULL;
   ituning_gemm_init ();
   self = g_new0 (ClipTask, 1);

@@ -38,7 +38,7 @@ find_tensor (const ItuningDataset *self, const char *name, guint n_dims,
 {
   const ItuningTensor *tensor = ituning_tensors_lookup (self->tensors, name);
 
-  if (tensor != NULL && tensor->n_dims == n_dims && tensor->dims[0] > 0)
+  if (tensor != NULL && tensor->n_dims == n_dims && tensor->size > 0)
     return tensor;
   if (tensor == NULL)
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
@@ -202,9 +202,11 @@ read_pixels (ItuningDataset *self, GError **error)
   if (tensor == NULL)
     return FALSE;
   if (tensor->type != ITUNING_TYPE_U8 || tensor->dims[1] != tensor->dims[2] ||
-      tensor->dims[3] != 3 || tensor->dims[0] > G_MAXINT32) {
+      tensor->dims[3] != 3 || tensor->dims[0] > G_MAXINT32 ||
+      tensor->dims[1] > ITUNING_MAX_IMAGE_SIZE) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-        "%s: \"pixels\" is not U8 [N, I, I, 3]", self->path);
+        "%s: \"pixels\" is not U8 [N, I, I, 3] with I up to %zu", self->path,
+        (gsize) ITUNING_MAX_IMAGE_SIZE);
     return FALSE;
   }
   self->pixels = tensor;
@@ -385,6 +387,35 @@ read_tokens (const ItuningDataset *self, float *tokens, gsize image)
     ituning_half_to_float (tokens, (const void *) data, n);
   else
     ituning_bfloat16_to_float (tokens, (const void *) data, n);
+}
+
+/**
+ * ituning_dataset_check_finite:
+ * @captions: [@n_captions] which
+ *
+ * For when a loss is not finite: whether that comes from the file.
+ *
+ * Returns: FALSE with %ITUNING_ERROR_NUMERIC when a visual token of their
+ *   images is not finite
+ */
+gboolean
+ituning_dataset_check_finite (const ItuningDataset *dataset,
+    const guint32 *captions, gsize n_captions, GError **error)
+{
+  const gsize n = dataset->info.num_tokens * dataset->info.hidden_size;
+  g_autofree float *tokens = g_new (float, MAX (n, 1));
+
+  for (gsize i = 0; n > 0 && i < n_captions; i++) {
+    const guint32 image = dataset->images[captions[i]];
+    read_tokens (dataset, tokens, image);
+    if (!ituning_kernels_get ()->all_finite (tokens, n)) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
+          "%s: the visual tokens of image %u hold a NaN or an infinity",
+          dataset->path, image);
+      return FALSE;
+    }
+  }
+  return TRUE;
 }
 
 /* A picture of I x I pixels moved by @dx and @dy of them; its edges go on as

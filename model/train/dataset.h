@@ -21,6 +21,8 @@ gboolean ituning_dataset_check_pixels (const ItuningDataset *dataset,
     gsize image_size, GError **error);
 gboolean ituning_dataset_check_captions (const ItuningDataset *dataset,
     gsize vocab_size, gsize n_positions, GError **error);
+gboolean ituning_dataset_check_finite (const ItuningDataset *dataset,
+    const guint32 *captions, gsize n_captions, GError **error);
 void ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     const guint32 *captions, gsize n_captions, guint shift, guint64 seed);
 gsize ituning_dataset_count_targets (const ItuningDataset *dataset,

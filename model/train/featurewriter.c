@@ -17,10 +17,14 @@
  *                for one that was skipped; its first line says what it is of
  *
  * When all are there the captions go behind the rows, the header goes into
- * its room, and PATH.part becomes PATH. */
+ * its room, and PATH.part becomes PATH. The header tells by a digest of the
+ * list's first line what PATH is of. */
 
 /* Room for the header: JSON may have spaces behind it. */
 #define HEADER_SIZE 1024
+
+/* Of the header's metadata: what the file is of. */
+#define SOURCE "ituning.source"
 
 struct _ItuningFeatureWriter
 {
@@ -217,6 +221,12 @@ digest_weights (const ItuningVision *vision)
   return g_strdup (g_checksum_get_string (checksum));
 }
 
+static char *
+digest_head (const ItuningFeatureWriter *self)
+{
+  return g_compute_checksum_for_string (G_CHECKSUM_SHA256, self->head, -1);
+}
+
 static ItuningFeatureWriter *
 writer_new (const char *path, const ItuningTokenizer *tokenizer,
     gsize max_length)
@@ -234,32 +244,16 @@ writer_new (const char *path, const ItuningTokenizer *tokenizer,
   return self;
 }
 
-/**
- * ituning_feature_writer_open:
- * @path: the file to write
- * @model: whose visual tokens are written; with a tokenizer
- * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
- * @source: one line that tells these images and captions from others
- *
- * Goes on with what a run for the same model that broke off has left beside
- * @path.
- *
- * Returns: (transfer full): a writer, of one thread; or %NULL with
- *   %ITUNING_ERROR_INPUT, %ITUNING_ERROR_MISMATCH or %ITUNING_ERROR_WRITE
- */
-ItuningFeatureWriter *
-ituning_feature_writer_open (const char *path, ItuningModel *model,
-    gsize max_length, const char *source, GError **error)
+/* A writer of a model's visual tokens, without its files. */
+static ItuningFeatureWriter *
+writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
+    const char *source, GError **error)
 {
-  g_autoptr (ItuningFeatureWriter) self = NULL;
+  const ItuningModelInfo *info = ituning_model_get_info (model);
+  const gsize S = info->vision.num_tokens, D = info->vision.hidden_size;
   g_autofree char *weights = NULL;
-  const ItuningModelInfo *info;
-  gsize S, D;
+  ItuningFeatureWriter *self;
 
-  g_return_val_if_fail (path != NULL && model != NULL, NULL);
-  info = ituning_model_get_info (model);
-  S = info->vision.num_tokens;
-  D = info->vision.hidden_size;
   if (!info->language.has_tokenizer || max_length < 3 ||
       max_length > info->language.n_positions + 1) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
@@ -281,7 +275,72 @@ ituning_feature_writer_open (const char *path, ItuningModel *model,
   self->head = g_strdup_printf ("visual tokens %s of %s, vocabulary %zu, at "
                                 "most %zu tokens, %s\n",
       self->shape, weights, info->language.vocab_size, max_length, source);
-  return open_files (self, error) ? g_steal_pointer (&self) : NULL;
+  return self;
+}
+
+/**
+ * ituning_feature_writer_open:
+ * @path: the file to write
+ * @model: whose visual tokens are written; with a tokenizer
+ * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
+ * @source: one line that tells these images and captions from others
+ *
+ * Goes on with what a run for the same model that broke off has left beside
+ * @path.
+ *
+ * Returns: (transfer full): a writer, of one thread; or %NULL with
+ *   %ITUNING_ERROR_INPUT, %ITUNING_ERROR_MISMATCH or %ITUNING_ERROR_WRITE
+ */
+ItuningFeatureWriter *
+ituning_feature_writer_open (const char *path, ItuningModel *model,
+    gsize max_length, const char *source, GError **error)
+{
+  g_autoptr (ItuningFeatureWriter) self = NULL;
+
+  g_return_val_if_fail (path != NULL && model != NULL, NULL);
+  self = writer_new_for_model (path, model, max_length, source, error);
+  return self != NULL && open_files (self, error) ? g_steal_pointer (&self)
+                                                  : NULL;
+}
+
+/**
+ * ituning_feature_writer_check:
+ * @path: a file that is there
+ *
+ * All other arguments are as those of ituning_feature_writer_open ().
+ *
+ * Returns: FALSE with %ITUNING_ERROR_INPUT, or %ITUNING_ERROR_MISMATCH when the
+ *   file was written for others; TRUE also for one that does not say
+ */
+gboolean
+ituning_feature_writer_check (const char *path, ItuningModel *model,
+    gsize max_length, const char *source, GError **error)
+{
+  g_autoptr (ItuningFeatureWriter) self = NULL;
+  g_autofree char *digest = NULL, *wanted = NULL;
+  char header[HEADER_SIZE + 1] = { 0 };
+  FILE *file;
+  const char *found;
+
+  g_return_val_if_fail (path != NULL && model != NULL, FALSE);
+  self = writer_new_for_model (path, model, max_length, source, error);
+  if (self == NULL)
+    return FALSE;
+  file = fopen (path, "rbe");
+  if (file == NULL || fread (header, 1, HEADER_SIZE, file) < sizeof (guint64))
+    header[sizeof (guint64)] = '\0'; /* opening it will say why */
+  if (file != NULL)
+    fclose (file);
+  found = strstr (header + sizeof (guint64), "\"" SOURCE "\"");
+  digest = digest_head (self);
+  wanted = g_strconcat ("\"" SOURCE "\":\"", digest, "\"", NULL);
+  if (found == NULL || g_str_has_prefix (found, wanted))
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: is of another model, or of other captions or options; delete it to "
+      "write it anew",
+      path);
+  return FALSE;
 }
 
 /**
@@ -504,9 +563,9 @@ append_entry (GString *header, const char *name, const char *type,
     const char *shape, guint64 *offset, guint64 size)
 {
   g_string_append_printf (header,
-      "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":"
+      ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":"
       "[%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT "]}",
-      *offset > 0 ? "," : "{", name, type, shape, *offset, *offset + size);
+      name, type, shape, *offset, *offset + size);
   *offset += size;
 }
 
@@ -518,9 +577,12 @@ write_header (ItuningFeatureWriter *self, gsize T)
   g_autofree char *images = g_strdup_printf ("%zu,%s", N, self->shape);
   g_autofree char *ids = g_strdup_printf ("%zu,%zu", M, T);
   g_autofree char *rows = g_strdup_printf ("%zu", M);
+  g_autofree char *digest = digest_head (self);
   g_autoptr (GString) header = g_string_new (NULL);
   guint64 offset = 0;
 
+  g_string_append_printf (header, "{\"__metadata__\":{\"" SOURCE "\":\"%s\"}",
+      digest);
   append_entry (header, self->name, self->type, images, &offset,
       N * self->row_size);
   append_entry (header, "input_ids", "I64", ids, &offset,

@@ -47,6 +47,8 @@ ITUNING_API ItuningFeatureWriter *ituning_feature_writer_open_pixels (const char
                                                                           *path,
     const ItuningTokenizer *tokenizer, gsize image_size, gsize max_length,
     const char *source, GError **error);
+ITUNING_API gboolean ituning_feature_writer_check (const char *path,
+    ItuningModel *model, gsize max_length, const char *source, GError **error);
 ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
 ITUNING_API gsize ituning_feature_writer_get_n_done (
     const ItuningFeatureWriter *writer);
@@ -253,6 +255,8 @@ ITUNING_API guint64 ituning_trainer_count_parameters (
 ITUNING_API guint64 ituning_trainer_get_step (const ItuningTrainer *trainer);
 ITUNING_API gboolean ituning_trainer_step (ItuningTrainer *trainer,
     ItuningTrainReport *report, GError **error);
+ITUNING_API gboolean ituning_trainer_check (const ItuningTrainer *trainer,
+    const ItuningDataset *dataset, GError **error);
 ITUNING_API gboolean ituning_trainer_evaluate (ItuningTrainer *trainer,
     ItuningDataset *dataset, double *loss, GCancellable *cancellable,
     GError **error);

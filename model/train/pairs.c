@@ -263,27 +263,36 @@ read_lines (ItuningPairs *self, const char *text, GError **error)
 
 /* --- opening ------------------------------------------------------------ */
 
-/* A file of lines is no JSON as a whole, unless it has one line. */
+/* Whether there is an object on the first line and something behind it: then
+ * the file as a whole is no JSON. */
 static gboolean
 is_lines (const char *text)
 {
-  const char *end = strchr (text, '\n');
+  const char *newline = strchr (text, '\n'), *end = newline;
 
-  return strncmp (text, "{\"image\":", 9) == 0 ||
-      (end != NULL && text[0] == '{' && end > text && end[-1] == '}');
+  while (end != NULL && end > text && g_ascii_isspace (end[-1]))
+    end--;
+  return end != NULL && end > text && text[0] == '{' && end[-1] == '}' &&
+      newline[strspn (newline, " \t\r\n")] != '\0';
 }
 
+/* JSON as a whole; or a file of lines that has but one, or is broken in its
+ * first. */
 static gboolean
 read_whole (ItuningPairs *self, const char *text, gsize size, GError **error)
 {
-  g_autoptr (JsonNode) root = ituning_json_parse (self->path, text, size,
-      error);
+  g_autoptr (JsonNode) root = NULL;
   JsonObject *object;
   JsonArray *images, *annotations;
 
+  if (g_str_has_prefix (text, "{\"image\":"))
+    return read_lines (self, text, error);
+  root = ituning_json_parse (self->path, text, size, error);
   if (root == NULL)
     return FALSE;
   object = as_object (root);
+  if (get_string (object, "image") != NULL)
+    return read_lines (self, text, error);
   images = object != NULL ? get_array (object, "images") : NULL;
   annotations = object != NULL ? get_array (object, "annotations") : NULL;
   if (images == NULL)

@@ -78,6 +78,10 @@ ituning_language_config_to_json (const ItuningLanguageConfig *config)
       ituning_activation_get_name (config->activation_function));
   json_object_set_double_member (object, "layer_norm_epsilon",
       config->layer_norm_epsilon);
+  json_object_set_boolean_member (object, "scale_attn_weights",
+      config->scale_attn_weights);
+  json_object_set_boolean_member (object, "scale_attn_by_inverse_layer_idx",
+      config->scale_attn_by_inverse_layer_idx);
   json_object_set_boolean_member (object, "tie_word_embeddings",
       config->tie_word_embeddings);
   return object;

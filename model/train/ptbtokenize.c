@@ -93,7 +93,7 @@ static const Rule rules[] = {
   { "((?:" ABBREVIATION ")\\.)", NULL, FALSE },
   { "((?i:ca|figs?|prop|nos?|art|bldg|pp|op)\\.)\\s?[0-9]", NULL, FALSE },
   { "([A-Za-z])\\." SENTENCE_END, NULL, FALSE },
-  { "(" ACRONYM "\\.)" SENTENCE_END, NULL, TRUE },
+  { "(" ACRONYM "\\.)\\s\\s", NULL, TRUE }, /* at the end, not before a name */
   { "((?:" TITLE "|" ACRONYM ")\\.)", NULL, FALSE },
   { "(" APOS "[0-9][0-9])\\s", NULL, FALSE },
   /* punctuation */

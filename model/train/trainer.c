@@ -232,6 +232,9 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
   report->grad_norm = ituning_parameters_gradient_norm (parameters,
       trainer->task->pool);
   if (!isfinite (report->loss) || !isfinite (report->grad_norm)) {
+    if (!ituning_dataset_check_finite (trainer->dataset, trainer->chosen,
+            n_batch * n_batches, error))
+      return FALSE;
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
         "step %" G_GUINT64_FORMAT ": the %s is not finite; a lower learning "
         "rate may help",
@@ -242,6 +245,21 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
       report->step, report->grad_norm);
   trainer->step++;
   return TRUE;
+}
+
+/**
+ * ituning_trainer_check:
+ * @dataset: what the trainer is to be evaluated on
+ *
+ * Returns: FALSE with %ITUNING_ERROR_MISMATCH when it does not fit what is
+ *   trained
+ */
+gboolean
+ituning_trainer_check (const ItuningTrainer *trainer,
+    const ItuningDataset *dataset, GError **error)
+{
+  g_return_val_if_fail (trainer != NULL && dataset != NULL, FALSE);
+  return trainer->task->klass->check (trainer->task, dataset, error);
 }
 
 /**

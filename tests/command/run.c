@@ -15,16 +15,15 @@ copy_text (GBytes *bytes)
 }
 
 /**
- * run_argv:
+ * run_program:
  * @input: (nullable): what goes to stdin
- * @arguments: what follows the command's name, %NULL at the end
+ * @argv: the program and what follows, %NULL at the end
  *
  * Returns: (transfer full): what came of it
  */
 Run *
-run_argv (const char *input, const char *const *arguments)
+run_program (const char *input, const char *const *argv)
 {
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
   g_autoptr (GSubprocess) process = NULL;
   g_autoptr (GBytes) in = g_bytes_new (input,
       input != NULL ? strlen (input) : 0);
@@ -32,12 +31,7 @@ run_argv (const char *input, const char *const *arguments)
   g_autoptr (GError) error = NULL;
   Run *run = g_new0 (Run, 1);
 
-  g_assert_nonnull (g_getenv ("ITUNING_COMMAND"));
-  g_ptr_array_add (argv, (char *) g_getenv ("ITUNING_COMMAND"));
-  for (gsize i = 0; arguments[i] != NULL; i++)
-    g_ptr_array_add (argv, (char *) arguments[i]);
-  g_ptr_array_add (argv, NULL);
-  process = g_subprocess_newv ((const char *const *) argv->pdata,
+  process = g_subprocess_newv (argv,
       G_SUBPROCESS_FLAGS_STDIN_PIPE | G_SUBPROCESS_FLAGS_STDOUT_PIPE |
           G_SUBPROCESS_FLAGS_STDERR_PIPE,
       &error);
@@ -50,6 +44,26 @@ run_argv (const char *input, const char *const *arguments)
   run->out = copy_text (out);
   run->err = copy_text (err);
   return run;
+}
+
+/**
+ * run_argv:
+ * @input: (nullable): what goes to stdin
+ * @arguments: what follows the command's name, %NULL at the end
+ *
+ * Returns: (transfer full): what came of it
+ */
+Run *
+run_argv (const char *input, const char *const *arguments)
+{
+  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
+
+  g_assert_nonnull (g_getenv ("ITUNING_COMMAND"));
+  g_ptr_array_add (argv, (char *) g_getenv ("ITUNING_COMMAND"));
+  for (gsize i = 0; arguments[i] != NULL; i++)
+    g_ptr_array_add (argv, (char *) arguments[i]);
+  g_ptr_array_add (argv, NULL);
+  return run_program (input, (const char *const *) argv->pdata);
 }
 
 /**

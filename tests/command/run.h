@@ -13,6 +13,7 @@ typedef struct
 } Run;
 
 Run *run_command (const char *input, ...) G_GNUC_NULL_TERMINATED;
+Run *run_program (const char *input, const char *const *argv);
 Run *run_argv (const char *input, const char *const *arguments);
 void run_free (Run *run);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Run, run_free)

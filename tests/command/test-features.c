@@ -242,7 +242,6 @@ test_other_captions_do_not_go_on (Fixture *fixture, gconstpointer data)
 
 /* --- from nothing to captions ------------------------------------------- */
 
-/* Everything that examples/train-scenes.sh does, in the small. */
 /* The number behind the last @name in @text. */
 static double
 read_number (const char *text, const char *name)
@@ -251,6 +250,29 @@ read_number (const char *text, const char *name)
 
   g_assert_nonnull (found);
   return g_ascii_strtod (found + strlen (name), NULL);
+}
+
+/* A picture of losses, captions and learning rate; well-formed. */
+static void
+check_curves (const char *svg)
+{
+  static const char *const words[] = { ">Training of more<", ">Loss<",
+    ">training<", ">validation<", ">CIDEr-D<", ">BLEU-4<", ">Learning rate<",
+    ">20<", ">steps<" };
+  const GMarkupParser parser = { NULL, NULL, NULL, NULL, NULL };
+  GMarkupParseContext *context = g_markup_parse_context_new (&parser, 0, NULL,
+      NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_markup_parse_context_parse (context, svg, -1, &error);
+  g_assert_no_error (error);
+  g_markup_parse_context_end_parse (context, &error);
+  g_assert_no_error (error);
+  g_markup_parse_context_free (context);
+  for (gsize i = 0; i < G_N_ELEMENTS (words); i++)
+    if (strstr (svg, words[i]) == NULL)
+      g_error ("no %s in the curves", words[i]);
+  g_assert_null (strstr (svg, "nan"));
 }
 
 /* What a run says of its captions is what `eval` says of them. */
@@ -280,9 +302,61 @@ check_validation (Fixture *fixture, const char *adapter)
   g_assert_cmpfloat (read_number (lines, "\"bleu_4\": "), >, 0.1);
   g_assert_nonnull (strstr (lines, "\"caption\": \""));
   g_assert_nonnull (strstr (train->err, "CIDEr-D"));
-  g_assert_nonnull (strstr (svg, ">CIDEr-D<"));
+  check_curves (svg);
 }
 
+/* Ids come back as they were: a number is one, "007" is none. */
+static void
+check_saved_ids (Fixture *fixture, const char *model)
+{
+  g_autofree char *captions = write_captions (fixture,
+      "{\"images\": [{\"id\": \"007\", \"file_name\": \"images/000000.jpg\"},"
+      "{\"id\": 12, \"file_name\": \"images/000001.jpg\"}],"
+      "\"annotations\": [{\"image_id\": \"007\", \"caption\": \"a ball\"},"
+      "{\"image_id\": 12, \"caption\": \"a cube\"}]}");
+  g_autofree char *results = g_build_filename (fixture->folder, "results",
+      NULL);
+  g_autofree char *saved = NULL;
+  g_autoptr (Run) run = run_command (NULL, "eval", "--references", captions,
+      "--images", fixture->folder, "--model", model, "--max-new-tokens", "4",
+      "--save-results", results, NULL);
+  g_autoptr (Run) again = NULL;
+
+  g_assert_cmpint (run->status, ==, 0);
+  g_assert_true (g_file_get_contents (results, &saved, NULL, NULL));
+  g_assert_nonnull (strstr (saved, "\"image_id\": \"007\""));
+  g_assert_nonnull (strstr (saved, "\"image_id\": 12,"));
+  again = run_command (NULL, "eval", "--references", captions, "--results",
+      results, NULL);
+  g_assert_cmpstr (again->out, ==, run->out);
+}
+
+/* The features that a folder has are of the captions and the model that they
+ * were written for; another run's are not taken for its own. */
+static void
+check_other_features (Fixture *fixture, const char *adapter)
+{
+  g_autofree char *captions = write_captions (fixture,
+      "{\"image\": \"images/000000.jpg\", \"caption\": \"a red ball\"}\n");
+  g_autoptr (Run) same = run_command (NULL, "train", "--model", fixture->folder,
+      "--captions", fixture->captions, "--images", fixture->folder, "--steps",
+      "1", "--batch-size", "8", "-o", adapter, NULL);
+  g_autoptr (Run) other = run_command (NULL, "train", "--model",
+      fixture->folder, "--captions", captions, "--images", fixture->folder,
+      "--steps", "1", "-o", adapter, NULL);
+  g_autoptr (Run) longer = run_command (NULL, "train", "--model",
+      fixture->folder, "--captions", fixture->captions, "--images",
+      fixture->folder, "--max-length", "9", "--steps", "1", "-o", adapter,
+      NULL);
+
+  g_assert_cmpint (same->status, ==, 0);
+  assert_fails (other, 1, "adapter/features.safetensors",
+      "other captions or options");
+  assert_fails (longer, 1, "adapter/features.safetensors",
+      "other captions or options");
+}
+
+/* Everything that examples/train-scenes.sh does, in the small. */
 static void
 test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
 {
@@ -320,6 +394,8 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (eval->status, ==, 0);
   g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
   check_validation (fixture, adapter);
+  check_saved_ids (fixture, packed);
+  check_other_features (fixture, adapter);
 }
 
 static Run *

@@ -9,58 +9,7 @@
 #include <string.h>
 
 #include "model/ituning.h"
-#include "tests/command/run.h"
-
-static char *
-find_data (const char *name)
-{
-  return g_test_build_filename (G_TEST_DIST, "data", "tiny", name, NULL);
-}
-
-/* Trains the tiny model's adapter on its two captions, into @folder/@name. */
-static Run *
-train (const char *folder, const char *name, const char *const *more)
-{
-  g_autofree char *model = find_data ("");
-  g_autofree char *features = find_data ("train_input.safetensors");
-  g_autofree char *output = g_build_filename (folder, name, NULL);
-  g_autoptr (GPtrArray) argv = g_ptr_array_new ();
-  const char *const start[] = { "train", "--model", model, "--features",
-    features, "-o", output, "--batch-size", "2" };
-
-  for (gsize i = 0; i < G_N_ELEMENTS (start); i++)
-    g_ptr_array_add (argv, (char *) start[i]);
-  for (gsize i = 0; more[i] != NULL; i++)
-    g_ptr_array_add (argv, (char *) more[i]);
-  g_ptr_array_add (argv, NULL);
-  return run_argv (NULL, (const char *const *) argv->pdata);
-}
-
-#define TRAIN(folder, name, ...) \
-  train (folder, name, (const char *const[]){ __VA_ARGS__, NULL })
-
-static char *
-read_file (const char *folder, const char *name, const char *file, gsize *size)
-{
-  g_autofree char *path = g_build_filename (folder, name, file, NULL);
-  g_autoptr (GError) error = NULL;
-  char *text = NULL;
-
-  g_file_get_contents (path, &text, size, &error);
-  g_assert_no_error (error);
-  return text;
-}
-
-static void
-assert_same_file (const char *folder, const char *a, const char *b,
-    const char *file)
-{
-  gsize n, m;
-  g_autofree char *x = read_file (folder, a, file, &n);
-  g_autofree char *y = read_file (folder, b, file, &m);
-
-  g_assert_cmpmem (x, n, y, m);
-}
+#include "tests/command/training.h"
 
 /* --- the reference ------------------------------------------------------ */
 
@@ -155,8 +104,8 @@ test_five_steps_are_the_references (void)
   g_autofree char *grad = g_build_filename (folder, "grad", NULL);
   g_autofree char *weights_path = g_build_filename (folder, "out",
       "model.safetensors", NULL);
-  g_autofree char *expected_path = find_data ("train_expected.safetensors");
-  g_autofree char *exact_path = find_data ("train64.safetensors");
+  g_autofree char *expected_path = find_tiny ("train_expected.safetensors");
+  g_autofree char *exact_path = find_tiny ("train64.safetensors");
   g_autoptr (Run) run = TRAIN (folder, "out", "--steps", "5", "--lr", "1e-3",
       "--weight-decay", "0.01", "--schedule", "constant", "--max-grad-norm",
       "0", "--log-every", "1", "--save-gradients", grad);
@@ -169,7 +118,7 @@ test_five_steps_are_the_references (void)
   gradients = open_tensors (grad);
   weights = open_tensors (weights_path);
   check_tensors (expected, exact, gradients, weights);
-  log = read_file (folder, "out", "log.jsonl", NULL);
+  log = read_output (folder, "out", "log.jsonl", NULL);
   check_losses (expected, log);
 }
 
@@ -184,8 +133,8 @@ test_threads_change_nothing (void)
 
   g_assert_cmpint (one->status, ==, 0);
   g_assert_cmpint (three->status, ==, 0);
-  assert_same_file (folder, "one", "three", "model.safetensors");
-  assert_same_file (folder, "one", "three", "log.jsonl");
+  assert_same_output (folder, "one", "three", "model.safetensors");
+  assert_same_output (folder, "one", "three", "log.jsonl");
 }
 
 /* --- broken off --------------------------------------------------------- */
@@ -199,8 +148,8 @@ test_threads_change_nothing (void)
 static int
 break_off (const char *folder, const char *name, int signal)
 {
-  g_autofree char *model = find_data ("");
-  g_autofree char *features = find_data ("train_input.safetensors");
+  g_autofree char *model = find_tiny ("");
+  g_autofree char *features = find_tiny ("train_input.safetensors");
   g_autofree char *output = g_build_filename (folder, name, NULL);
   g_autofree char *checkpoint = g_build_filename (output,
       "checkpoint.safetensors", NULL);
@@ -231,8 +180,8 @@ check_resumed (int signal, int status)
   g_assert_cmpint (break_off (folder, "parts", signal), ==, status);
   resumed = TRAIN (folder, "parts", LONG_RUN, "--resume");
   g_assert_cmpint (resumed->status, ==, 0);
-  assert_same_file (folder, "whole", "parts", "model.safetensors");
-  assert_same_file (folder, "whole", "parts", "checkpoint.safetensors");
+  assert_same_output (folder, "whole", "parts", "model.safetensors");
+  assert_same_output (folder, "whole", "parts", "checkpoint.safetensors");
 }
 
 static void
@@ -272,7 +221,7 @@ test_upper_layers_alone (void)
   g_autoptr (Folder) folder = make_folder ();
   g_autoptr (Run) run = TRAIN (folder, "out", "--fresh", "--layers", "top:1",
       "--bottleneck", "8", "--heads", "2", "--steps", "30", "--lr", "0.01");
-  g_autofree char *model = find_data ("");
+  g_autofree char *model = find_tiny ("");
   g_autofree char *adapter = g_build_filename (folder, "out", NULL);
   const ItuningModelOptions options = { .adapter = adapter };
   g_autoptr (ItuningModel) opened = NULL;
@@ -289,7 +238,7 @@ test_upper_layers_alone (void)
 static double
 read_last_loss (const char *folder, const char *name)
 {
-  g_autofree char *log = read_file (folder, name, "log.jsonl", NULL);
+  g_autofree char *log = read_output (folder, name, "log.jsonl", NULL);
   const char *found = g_strrstr (log, "\"loss\": ");
 
   g_assert_nonnull (found);
@@ -326,7 +275,7 @@ test_prefix_is_an_adapter (void)
   g_autoptr (Run) long_one = TRAIN (folder, "long", "--fresh", "--method",
       "prefix", "--prefix-length", "32", "--steps", "1");
   g_autoptr (Run) other = TRAIN (folder, "other", "--method", "lora");
-  g_autofree char *model = find_data ("");
+  g_autofree char *model = find_tiny ("");
   g_autofree char *adapter = g_build_filename (folder, "out", NULL);
   g_autofree char *packed = g_build_filename (folder, "packed.gguf", NULL);
   g_autofree char *image = g_test_build_filename (G_TEST_DIST, "data",
@@ -357,8 +306,8 @@ static void
 test_bad_input_is_named (void)
 {
   g_autoptr (Folder) folder = make_folder ();
-  g_autofree char *model = find_data ("");
-  g_autofree char *expected = find_data ("expected.safetensors");
+  g_autofree char *model = find_tiny ("");
+  g_autofree char *expected = find_tiny ("expected.safetensors");
   g_autofree char *file = g_build_filename (folder, "file", NULL);
   g_autoptr (Run) nothing = run_command (NULL, "train", "--model", model, NULL);
   g_autoptr (Run) missing = run_command (NULL, "train", "--model", model,

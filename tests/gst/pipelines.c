@@ -16,6 +16,29 @@ get_model (void)
 }
 
 /**
+ * make_captioner:
+ * @interval: between keyframes, whatever they show
+ * @bus: (out) (transfer full): a bus of the element's own
+ *
+ * Returns: (transfer floating): a captioner with the small random model, of
+ *   captions of four tokens at the most
+ */
+GstElement *
+make_captioner (GstClockTime interval, GstBus **bus)
+{
+  GstElement *element = gst_element_factory_make ("ituningcaptioner", NULL);
+  g_autofree char *model = get_model ();
+
+  g_assert_nonnull (element);
+  gst_util_set_object_arg (G_OBJECT (element), "keyframes", "interval");
+  g_object_set (element, "model", model, "max-new-tokens", 4, "min-interval",
+      (guint64) 0, "max-interval", interval, NULL);
+  *bus = gst_bus_new ();
+  gst_element_set_bus (element, *bus);
+  return element;
+}
+
+/**
  * launch:
  * @format: a pipeline as for gst-launch-1.0, as a format
  *

@@ -30,6 +30,7 @@ typedef struct
 } Outcome;
 
 char *get_model (void);
+GstElement *make_captioner (GstClockTime interval, GstBus **bus);
 GstElement *launch (const char *format, ...) G_GNUC_PRINTF (1, 2);
 void play (GstElement *pipeline, Outcome *outcome);
 void clear_outcome (Outcome *outcome);

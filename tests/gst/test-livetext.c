@@ -4,6 +4,7 @@
 #include <gst/check/gstharness.h>
 
 #include "gst/gstituning.h"
+#include "tests/gst/pipelines.h"
 
 /* Captions of a live picture as text, frames and messages, with frames of 40 ms
  * and a keyframe every 480 ms. The captions of the small model are as many
@@ -26,19 +27,11 @@ typedef struct
 static void
 set_up (Setup *setup, GstClockTime piece)
 {
-  GstElement *element = gst_element_factory_make ("ituningcaptioner", NULL);
-  g_autofree char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny",
-      NULL);
+  GstElement *element = make_captioner (INTERVAL, &setup->bus);
 
-  g_assert_nonnull (element);
-  gst_util_set_object_arg (G_OBJECT (element), "keyframes", "interval");
-  g_object_set (element, "model", model, "min-new-tokens", 4, "max-new-tokens",
-      4, "min-interval", (guint64) 0, "max-interval", INTERVAL,
-      "live-cue-duration", piece, NULL);
+  g_object_set (element, "min-new-tokens", 4, "live-cue-duration", piece, NULL);
   setup->next = 0;
   setup->first = G_MAXUINT64;
-  setup->bus = gst_bus_new ();
-  gst_element_set_bus (element, setup->bus);
   setup->video = gst_harness_new_with_element (element, "sink", "src");
   setup->text = gst_harness_new_with_element (element, NULL, "text_src");
   gst_harness_set_src_caps_str (setup->video, CAPS);
@@ -57,12 +50,7 @@ tear_down (Setup *setup)
 static guint64
 get_stat (Setup *setup, const char *name)
 {
-  g_autoptr (GstStructure) stats = NULL;
-  guint64 value = 0;
-
-  g_object_get (setup->video->element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, name, &value));
-  return value;
+  return get_count (setup->video->element, name);
 }
 
 /* Pushes as many frames, a keyframe's answer awaited before the next; the last
@@ -149,7 +137,7 @@ set_tokens (Setup *setup, guint n)
 
 /* Four numbers from frame 0 on, six from frame 12 on, none from frame 24 on. */
 static void
-play (Setup *setup)
+play_all (Setup *setup)
 {
   g_autoptr (GstItuningCaption) first = push_frames (setup, 12), second = NULL,
                                 none = NULL;
@@ -173,7 +161,7 @@ test_text_comes_while_it_is_shown (void)
   Setup setup;
 
   set_up (&setup, PIECE);
-  play (&setup);
+  play_all (&setup);
   g_assert_cmpuint (setup.first, <=, 1);
   check_text (&setup, setup.first, setup.first + 7, 4);
   check_text (&setup, setup.first + 7, setup.first + 14, 4);
@@ -191,7 +179,7 @@ test_text_comes_once_when_it_is_over (void)
   Setup setup;
 
   set_up (&setup, 0);
-  play (&setup);
+  play_all (&setup);
   check_text (&setup, 0, 12, 4);
   check_text (&setup, 12, 24, 6);
   g_assert_null (gst_harness_try_pull (setup.text));
@@ -208,7 +196,7 @@ test_heartbeats_fill_the_rest (void)
 
   set_up (&setup, PIECE);
   g_object_set (setup.video->element, "text-heartbeat", FRAME, NULL);
-  play (&setup);
+  play_all (&setup);
   for (;;) {
     g_autoptr (GstBuffer) buffer = gst_harness_try_pull (setup.text);
     if (buffer == NULL)

@@ -3,6 +3,8 @@
 
 #include <gst/check/gstharness.h>
 
+#include "tests/gst/pipelines.h"
+
 /* What the captioner makes of downstream's saying that frames come late. */
 
 #define CAPS "video/x-raw,format=GRAY8,width=32,height=32,framerate=25/1"
@@ -18,16 +20,8 @@ typedef struct
 static void
 set_up (Setup *setup, gboolean live)
 {
-  GstElement *element = gst_element_factory_make ("ituningcaptioner", NULL);
-  g_autofree char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny",
-      NULL);
+  GstElement *element = make_captioner (INTERVAL, &setup->bus);
 
-  g_assert_nonnull (element);
-  gst_util_set_object_arg (G_OBJECT (element), "keyframes", "interval");
-  g_object_set (element, "model", model, "max-new-tokens", 4, "min-interval",
-      (guint64) 0, "max-interval", INTERVAL, NULL);
-  setup->bus = gst_bus_new ();
-  gst_element_set_bus (element, setup->bus);
   setup->harness = gst_harness_new_with_element (element, "sink", "src");
   gst_harness_set_live (setup->harness, live);
   gst_harness_set_src_caps_str (setup->harness, CAPS);
@@ -67,12 +61,7 @@ send_qos (Setup *setup, GstClockTime timestamp, GstClockTimeDiff diff)
 static guint64
 get_stat (Setup *setup, const char *name)
 {
-  g_autoptr (GstStructure) stats = NULL;
-  guint64 value = 0;
-
-  g_object_get (setup->harness->element, "stats", &stats, NULL);
-  g_assert_true (gst_structure_get_uint64 (stats, name, &value));
-  return value;
+  return get_count (setup->harness->element, name);
 }
 
 /* Until each keyframe has its answer; not coming fails by the test's time

@@ -2,6 +2,7 @@
 #include "model/train/ituning-metrics.h"
 
 #include <math.h>
+#include <string.h>
 
 #define EPSILON 1e-8
 
@@ -201,15 +202,17 @@ find_shared (const char *name)
   return NULL;
 }
 
+/* Those that are not published are NAN in @wanted. */
 static void
 assert_published (const char *references_name, const char *results_name,
-    ItuningMetricsFlags flags, const double wanted[6])
+    ItuningMetricsFlags flags, const double wanted[6], double limit)
 {
   g_autofree char *references_path = find_shared (references_name);
   g_autofree char *results_path = find_shared (results_name);
   g_autoptr (ItuningCaptions) references = NULL, results = NULL;
   g_autoptr (GError) error = NULL;
   ItuningMetrics metrics;
+  double found[6];
 
   if (references_path == NULL || results_path == NULL)
     return;
@@ -219,21 +222,30 @@ assert_published (const char *references_name, const char *results_name,
   g_assert_no_error (error);
   g_assert_true (
       ituning_metrics_compute (references, results, flags, &metrics, &error));
-  for (gsize n = 0; n < 4; n++)
-    g_assert_cmpfloat_with_epsilon (metrics.bleu[n], wanted[n], 5.1e-5);
-  g_assert_cmpfloat_with_epsilon (metrics.rouge_l, wanted[4], 5.1e-5);
-  g_assert_cmpfloat_with_epsilon (metrics.cider, wanted[5], 6e-5);
+  memcpy (found, metrics.bleu, sizeof metrics.bleu);
+  found[4] = metrics.rouge_l;
+  found[5] = metrics.cider;
+  for (gsize i = 0; i < G_N_ELEMENTS (found); i++)
+    if (!isnan (wanted[i]))
+      g_assert_cmpfloat_with_epsilon (found[i], wanted[i], limit);
 }
 
-/* Sitta et al., linear regression, on Flickr30k: the authors' own scores, of
- * which CIDEr-D differs by 7e-6; then those of an independent program. */
+/* Sitta et al., linear regression, on Flickr30k: the authors' own scores, to
+ * every digit; then, without punctuation, those of an independent program, which
+ * took "A&M" for three words: it has a CIDEr-D of .35027 for our .35032, and so
+ * have we when the references have spaces there. */
 static void
 test_flickr30k (void)
 {
   assert_published ("flickr30k_test_refs.json",
       "flickr30k_sitta_linreg_mscoco.json", ITUNING_METRICS_KEEP_PUNCTUATION,
-      (const double[]){ 0.59461857, 0.37682577, 0.22590650, 0.13801882,
-          0.44686107, 0.35629168 });
+      (const double[]){ 0.5946185658808888, 0.37682577371316683,
+          0.2259064977382163, 0.13801882080966993, 0.4468610733293729,
+          0.35629167888262503 },
+      1e-9);
+  assert_published ("flickr30k_test_refs.json",
+      "flickr30k_sitta_linreg_mscoco.json", ITUNING_METRICS_DEFAULT,
+      (const double[]){ .55594, NAN, NAN, .13293, .38651, .35027 }, 5.6e-5);
 }
 
 static void
@@ -241,16 +253,16 @@ test_small_sets (void)
 {
   assert_published ("clipscore_refs.json", "clipscore_good_captions.json",
       ITUNING_METRICS_DEFAULT,
-      (const double[]){ .6667, .4899, .3469, 0, .4280, .5637 });
+      (const double[]){ .6667, .4899, .3469, 0, .4280, .5637 }, 5.1e-5);
   assert_published ("clipscore_refs.json", "clipscore_bad_captions.json",
       ITUNING_METRICS_DEFAULT,
-      (const double[]){ .4815, .2404, .1359, 0, .3121, .2790 });
+      (const double[]){ .4815, .2404, .1359, 0, .3121, .2790 }, 5.1e-5);
   assert_published ("pacscore_refs.json", "pacscore_good_captions.json",
       ITUNING_METRICS_DEFAULT,
-      (const double[]){ .6400, .57785, .45694, .3503, .5012, 1.4918 });
+      (const double[]){ .6400, .57785, .45694, .3503, .5012, 1.4918 }, 5.1e-5);
   assert_published ("pacscore_refs.json", "pacscore_bad_captions.json",
       ITUNING_METRICS_DEFAULT,
-      (const double[]){ .4500, .15811, 0, 0, .3268, .4259 });
+      (const double[]){ .4500, .15811, 0, 0, .3268, .4259 }, 5.1e-5);
 }
 
 int

@@ -81,6 +81,7 @@ test_abbreviations_keep_their_stop (void)
   assert_kept ("on Mt. Rushmore", "on|mt.|rushmore");
   assert_kept ("a U.S. flag", "a|u.s.|flag");
   assert_kept ("in the U.S.", "in|the|u.s.|.");
+  assert_kept ("the E.S.E. Electronics sign", "the|e.s.e.|electronics|sign");
   assert_kept ("plan B.", "plan|b|.");
   assert_kept ("Acme Inc. sells", "acme|inc.|sells");
   assert_kept ("by Acme Inc.", "by|acme|inc.|.");
@@ -96,6 +97,7 @@ test_quotes_and_brackets (void)
   assert_kept ("\342\200\234stop\342\200\235", "``|stop|''");
   assert_kept ("(a) [b] {c}", "-lrb-|a|-rrb-|-lsb-|b|-rsb-|-lcb-|c|-rcb-");
   assert_kept ("cats & dogs and/or AT&T", "cats|&|dogs|and\\/or|at&t");
+  assert_kept ("a Texas A&M shirt", "a|texas|a&m|shirt");
   assert_kept ("a * b / c = d", "a|\\*|b|\\/|c|=|d");
   assert_kept ("fun :) now", "fun|:-rrb-|now");
 }
