@@ -14,7 +14,7 @@ static void
 fill (const ItuningDataset *dataset, ItuningBatch *batch,
     const guint32 *captions, gsize n)
 {
-  ituning_dataset_fill (dataset, batch, captions, n);
+  ituning_dataset_fill (dataset, batch, captions, n, 0, 0);
 }
 
 /* Two images of two tokens that are three wide, and three captions. */
@@ -199,6 +199,55 @@ test_pixels_are_normalised (void)
   ituning_batch_clear (&batch);
 }
 
+/* Which move of up to one pixel makes @got of @still, both [3, 4, 4]: a number
+ * from 0 to 8; or -1. */
+static int
+find_move (const float *got, const float *still)
+{
+  for (int move = 0; move < 9; move++) {
+    const int dx = move % 3 - 1, dy = move / 3 - 1;
+    gsize n_same = 0;
+    for (int i = 0; i < 48; i++) {
+      const int x = CLAMP (i % 4 - dx, 0, 3), y = CLAMP (i / 4 % 4 - dy, 0, 3);
+      n_same += memcmp (&got[i], &still[i / 16 * 16 + y * 4 + x],
+                    sizeof (float)) == 0;
+    }
+    if (n_same == 48)
+      return move;
+  }
+  return -1;
+}
+
+static void
+test_pixels_are_moved (void)
+{
+  static const guint32 chosen[] = { 0 };
+  File file = good_file ();
+  g_autoptr (ItuningDataset) dataset = NULL;
+  ItuningBatch still = { 0 }, moved = { 0 }, again = { 0 };
+  guint seen = 0;
+
+  for (gsize i = 0; i < sizeof pixels; i++)
+    pixels[i] = (guint8) (i * 7);
+  file.tensors[0] = TENSOR ("pixels", U8, pixels, 2, 4, 4, 3);
+  dataset = open_file (&file, NULL);
+  fill (dataset, &still, chosen, 1);
+  for (guint64 seed = 0; seed < 200; seed++) {
+    int move;
+    ituning_dataset_fill (dataset, &moved, chosen, 1, 1, seed);
+    ituning_dataset_fill (dataset, &again, chosen, 1, 1, seed);
+    g_assert_cmpmem (moved.pixel_values.values, 48 * sizeof (float),
+        again.pixel_values.values, 48 * sizeof (float));
+    move = find_move (moved.pixel_values.values, still.pixel_values.values);
+    g_assert_cmpint (move, >=, 0);
+    seen |= 1u << move;
+  }
+  g_assert_cmphex (seen, ==, 0x1ff); /* each of them comes */
+  ituning_batch_clear (&still);
+  ituning_batch_clear (&moved);
+  ituning_batch_clear (&again);
+}
+
 static void
 test_without_image_each_has_its_own (void)
 {
@@ -330,6 +379,7 @@ main (int argc, char **argv)
       test_narrow_types_are_widened);
   g_test_add_func ("/dataset/pixels-are-normalised",
       test_pixels_are_normalised);
+  g_test_add_func ("/dataset/pixels-are-moved", test_pixels_are_moved);
   g_test_add_func ("/dataset/without-image-each-has-its-own",
       test_without_image_each_has_its_own);
   g_test_add_func ("/dataset/empty-shapes-are-refused",
