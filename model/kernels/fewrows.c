@@ -124,8 +124,8 @@ static const struct
 
 /* --- weights [K, n] ----------------------------------------------------- */
 
-/* y [R, WIDTH] += values times @depth of the weights' rows; those that come
- * after them are asked for. */
+/* y [R, WIDTH] += values times @depth of the weights' rows. Where a row of
+ * weights takes some time, one that comes after it is asked for. */
 INLINE void
 multiply_inputs (float *y, gsize ldy, float values[DEPTH][MAX_ROWS],
     const float *w, gsize ldw, gsize depth, const int R)
@@ -140,7 +140,8 @@ multiply_inputs (float *y, gsize ldy, float values[DEPTH][MAX_ROWS],
   for (gsize k = 0; k < depth; k++) {
     const Floats left = load (w + k * ldw);
     const Floats right = load (w + k * ldw + ITUNING_LANES);
-    __builtin_prefetch (w + (k + DEPTH) * ldw);
+    if (R > 2)
+      __builtin_prefetch (w + (k + DEPTH / 2) * ldw);
     UNROLL
     for (gsize r = 0; r < (gsize) R; r++) {
       sums[r][0] += left * values[k][r];
