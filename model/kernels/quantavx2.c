@@ -6,13 +6,15 @@
  * such sums still fit. For those of 8 bits the sign goes over to the activation,
  * so that a pair is at most 2 * 128 * 127; no offset is needed then. Here the
  * weights are taken as they lie in memory, once for a group of rows; quantrows.c
- * has what is faster for many. */
+ * has what is faster for many. What comes next is asked for, since a part of a
+ * panel is not read in the order in which it lies. */
 
 #define BLOCK ITUNING_QUANT_BLOCK
 #define PANEL ITUNING_QUANT_PANEL
 #define LANES ((gsize) 8)
 #define VECTORS (PANEL / LANES) /* of a panel */
 #define MAX_ROWS 6 /* a group */
+#define PREFETCH_BYTES 2048
 
 /* dots [R, 2] = a block's words of two vectors of outputs times @R rows' values */
 INLINE void
@@ -31,6 +33,8 @@ multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
                                               v * 32),
           _mm256_set1_epi8 (-128));
       const __m256i magnitude = _mm256_abs_epi8 (w);
+      if (v == 0)
+        _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
       UNROLL
       for (gsize r = 0; r < (gsize) R; r++) {
         const __m256i pairs = _mm256_maddubs_epi16 (magnitude,
@@ -56,6 +60,8 @@ multiply_block_4 (__m256i dots[MAX_ROWS][2], const guint8 *words,
   UNROLL
   for (gsize word = 0; word < 8; word++) {
     __m256i w[2];
+    if (word < 4)
+      _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
     UNROLL
     for (gsize v = 0; v < 2; v++) {
       w[v] = load (words + word % 4 * PANEL * 4 + v * 32);
