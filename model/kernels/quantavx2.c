@@ -15,14 +15,38 @@
 #define VECTORS (PANEL / LANES) /* of a panel */
 #define MAX_ROWS 6 /* a group */
 #define PREFETCH_BYTES 2048
+/* From so many rows on it pays to unpack a panel for them. */
+#define MANY_ROWS (2 * ITUNING_QUANT_GROUP + 1)
+
+/* Compiled once more for processors that have the product of AVX-512's VNNI in
+ * AVX2's registers: with it unpacking weights of 8 bits gains nothing. */
+#if defined(__AVXVNNI__)
+#define TABLE ituning_quant_kernels_avxvnni
+#define TABLE_NAME "avxvnni"
+#define HAS_VNNI TRUE
+#else
+#define TABLE ituning_quant_kernels_avx2
+#define TABLE_NAME "avx2"
+#define HAS_VNNI FALSE
+#endif
+
+/* sum + the products of four bytes each, @a unsigned and at most 128 */
+INLINE __m256i
+add_products (__m256i sum, __m256i a, __m256i b)
+{
+#if defined(__AVXVNNI__)
+  return _mm256_dpbusd_avx_epi32 (sum, a, b);
+#else
+  return _mm256_add_epi32 (sum,
+      _mm256_madd_epi16 (_mm256_maddubs_epi16 (a, b), _mm256_set1_epi16 (1)));
+#endif
+}
 
 /* dots [R, 2] = a block's words of two vectors of outputs times @R rows' values */
 INLINE void
 multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
     const gint8 *x, const int R)
 {
-  const __m256i ones = _mm256_set1_epi16 (1);
-
   UNROLL
   for (gsize v = 0; v < 2; v++) {
     UNROLL
@@ -37,10 +61,8 @@ multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
         _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
       UNROLL
       for (gsize r = 0; r < (gsize) R; r++) {
-        const __m256i pairs = _mm256_maddubs_epi16 (magnitude,
+        dots[r][v] = add_products (dots[r][v], magnitude,
             _mm256_sign_epi8 (broadcast (x + r * BLOCK + word * 4), w));
-        dots[r][v] = _mm256_add_epi32 (dots[r][v],
-            _mm256_madd_epi16 (pairs, ones));
       }
     }
   }
@@ -175,7 +197,7 @@ avx2_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
 {
   const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
 
-  if (M >= ITUNING_QUANT_MANY_ROWS) {
+  if (M >= MANY_ROWS && (matrix->bits == 4 || !HAS_VNNI)) {
     for (gsize panel = first_panel; panel < end; panel++)
       ituning_quant_multiply_rows (y + (panel - first_panel) * PANEL, ldy, rows,
           M, matrix, panel, scale);
@@ -268,5 +290,4 @@ avx2_quantize (const ItuningQuantRows *rows, gsize row, const float *x,
   }
 }
 
-const ItuningQuantKernels ituning_quant_kernels_avx2 = { "avx2", avx2_quantize,
-  avx2_multiply };
+const ItuningQuantKernels TABLE = { TABLE_NAME, avx2_quantize, avx2_multiply };

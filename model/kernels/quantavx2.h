@@ -14,9 +14,6 @@
  * registers enough, and adding them up then. */
 #define IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 
-/* From so many rows on it pays to prepare a panel for them. */
-#define ITUNING_QUANT_MANY_ROWS (2 * ITUNING_QUANT_GROUP + 1)
-
 INLINE __m256i
 broadcast (const gint8 *x)
 {

@@ -28,7 +28,8 @@ typedef struct
 
 /**
  * ItuningQuantKernels:
- * @name: the instruction set: "plain", "avx2", "avx512"
+ * @name: the instruction set: "plain", "avx2", "avxvnni",
+ *   "avx512"
  * @quantize: row @row of @rows is that of @x [n_blocks * 32], for weights of
  *   @bits
  * @multiply: y [M, columns] += scale rows matrix^T, of @n_panels of the
@@ -67,6 +68,7 @@ ituning_quant_is_usable (float largest)
 extern const ItuningQuantKernels ituning_quant_kernels_plain;
 #if defined(__x86_64__)
 extern const ItuningQuantKernels ituning_quant_kernels_avx2;
+extern const ItuningQuantKernels ituning_quant_kernels_avxvnni;
 extern const ItuningQuantKernels ituning_quant_kernels_avx512;
 #endif
 
