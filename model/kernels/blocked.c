@@ -5,20 +5,17 @@
 
 /* A product of blocks that stay in cache: a block of b is packed into panels of
  * the kernel's width once, then each panel of a's rows meets all of them
- * (Goto and van de Geijn 2008). For processors with vectors that this build of
- * OpenBLAS may not use: it takes AVX-512 from Intel's processors alone. */
+ * (Goto and van de Geijn 2008). For AVX-512 that this build of OpenBLAS may not
+ * use, since it takes it from Intel's processors alone; and for AVX2, where it
+ * needs no copy of a. */
 
-#define ROWS ITUNING_PANEL_ROWS
-#define COLUMNS ITUNING_PANEL_COLUMNS
-#define SIDE ITUNING_TRANSPOSE_SIDE
 #define K_BLOCK ((gsize) 256)
 #define N_BLOCK ((gsize) 512)
 /* Below this the packing of b costs more than it gains. */
-#define MIN_ROWS 48
 #define MIN_DEPTH 16
 
 /* Of the thread: too large for its stack. */
-static GPrivate packed_key = G_PRIVATE_INIT (g_free);
+static GPrivate packed_key = G_PRIVATE_INIT (g_aligned_free);
 
 static float *
 get_packed (void)
@@ -26,66 +23,77 @@ get_packed (void)
   float *packed = g_private_get (&packed_key);
 
   if (packed == NULL) {
-    packed = g_new (float, N_BLOCK *K_BLOCK);
+    packed = g_aligned_alloc (N_BLOCK * K_BLOCK + ITUNING_PANEL_MARGIN,
+        sizeof (float), 64);
     g_private_set (&packed_key, packed);
   }
   return packed;
 }
 
-/* panel [K, width] = x [n, K] transposed, with zeros behind. A square that is
- * wider than what is left of the panel's row runs over into the next one, which
- * is written after it, and into SIDE values behind the last. */
-static void
-pack_transposed (const ItuningKernels *kernels, float *panel, gsize width,
-    const float *x, gsize ldx, gsize n, gsize K)
+static inline __attribute__ ((always_inline)) void
+copy_rows (float *panel, const float *x, gsize ldx, gsize K, const gsize width)
 {
-  gsize k = 0;
-
-  for (; k + SIDE <= K; k += SIDE)
-    for (gsize i = 0; i < width; i += SIDE)
-      kernels->transpose (panel + k * width + i, width, x + i * ldx + k, ldx,
-          i < n ? MIN (SIDE, n - i) : 0);
-  for (; k < K; k++)
-    for (gsize i = 0; i < width; i++)
-      panel[k * width + i] = i < n ? x[i * ldx + k] : 0.0f;
+  for (gsize k = 0; k < K; k++)
+    memcpy (panel + k * width, x + k * ldx, width * sizeof (float));
 }
 
-/* panel [K, width] = x [K, n], with zeros behind */
+/* panel [K, width] = x [K, n], with zeros behind. A copy whose size is known
+ * needs no call. */
 static void
 pack_rows (float *panel, gsize width, const float *x, gsize ldx, gsize n,
     gsize K)
 {
-  for (gsize k = 0; k < K; k++) {
-    memcpy (panel + k * width, x + k * ldx, n * sizeof (float));
-    memset (panel + k * width + n, 0, (width - n) * sizeof (float));
+  switch (n == width ? width : 0) {
+    case 16:
+      copy_rows (panel, x, ldx, K, 16);
+      break;
+    default:
+      for (gsize k = 0; k < K; k++) {
+        memcpy (panel + k * width, x + k * ldx, n * sizeof (float));
+        memset (panel + k * width + n, 0, (width - n) * sizeof (float));
+      }
+  }
+}
+
+static void
+pack_columns (const ItuningPanels *panels, const ItuningProduct *p,
+    float *packed, const float *b, gsize n, gsize K)
+{
+  const gsize width = panels->columns;
+
+  for (gsize j = 0; j < n; j += width) {
+    if (p->b_transposed)
+      panels->pack (packed + j * K, width, b + j * p->ldb, p->ldb,
+          MIN (width, n - j), K);
+    else
+      pack_rows (packed + j * K, width, b + j, p->ldb, MIN (width, n - j), K);
   }
 }
 
 /* One block of K and N: all rows. */
 static void
-multiply_block (const ItuningKernels *kernels, const ItuningProduct *p,
-    float *c, const float *a, const float *b, gsize n, gsize K, float beta)
+multiply_block (const ItuningPanels *panels, const ItuningProduct *p, float *c,
+    const float *a, const float *b, gsize n, gsize K, float beta)
 {
   float *packed = get_packed ();
-  float panel[ROWS * K_BLOCK + SIDE];
+  float panel[ITUNING_PANEL_MAX_ROWS * K_BLOCK + ITUNING_PANEL_MARGIN];
 
-  for (gsize j = 0; j < n; j += COLUMNS) {
-    if (p->b_transposed)
-      pack_transposed (kernels, packed + j * K, COLUMNS, b + j * p->ldb, p->ldb,
-          MIN (COLUMNS, n - j), K);
-    else
-      pack_rows (packed + j * K, COLUMNS, b + j, p->ldb, MIN (COLUMNS, n - j),
-          K);
-  }
-  for (gsize i = 0; i < p->M; i += ROWS) {
-    const gsize m = MIN (ROWS, p->M - i);
-    if (p->a_transposed)
-      pack_rows (panel, ROWS, a + i, p->lda, m, K);
-    else
-      pack_transposed (kernels, panel, ROWS, a + i * p->lda, p->lda, m, K);
-    for (gsize j = 0; j < n; j += COLUMNS)
-      kernels->multiply_panels (c + i * p->ldc + j, p->ldc, panel,
-          packed + j * K, m, MIN (COLUMNS, n - j), K, p->alpha, beta);
+  pack_columns (panels, p, packed, b, n, K);
+  for (gsize i = 0; i < p->M; i += panels->rows) {
+    const gsize m = MIN (panels->rows, p->M - i);
+    const float *rows = panel;
+    gsize lda = 0;
+    if (p->a_transposed) {
+      pack_rows (panel, panels->rows, a + i, p->lda, m, K);
+    } else if (panels->takes_rows && m == panels->rows) {
+      rows = a + i * p->lda;
+      lda = p->lda;
+    } else {
+      panels->pack (panel, panels->rows, a + i * p->lda, p->lda, m, K);
+    }
+    for (gsize j = 0; j < n; j += panels->columns)
+      panels->multiply (c + i * p->ldc + j, p->ldc, rows, lda, packed + j * K,
+          m, MIN (panels->columns, n - j), K, p->alpha, beta);
   }
 }
 
@@ -97,20 +105,21 @@ multiply_block (const ItuningKernels *kernels, const ItuningProduct *p,
  * @p: the rest: c = alpha a b + beta c, where a beta of 0 ignores @c
  *
  * Returns: whether it was done: FALSE when this processor has no kernel for it
- *   or the shape is too small to gain
+ *   or does not gain by it: the shape is too small, or a would have to be copied
+ *   in pieces that are shorter than a line of cache
  */
 gboolean
 ituning_blocked_multiply (float *c, const float *a, const float *b,
     const ItuningProduct *p)
 {
-  const ItuningKernels *kernels = ituning_kernels_get ();
+  const ItuningPanels *panels = ituning_kernels_get ()->panels;
 
-  if (kernels->multiply_panels == NULL || p->M < MIN_ROWS || p->N < COLUMNS ||
-      p->K < MIN_DEPTH)
+  if (panels == NULL || p->M < panels->min_rows || p->N < panels->columns ||
+      p->K < MIN_DEPTH || (panels->takes_rows && p->a_transposed))
     return FALSE;
   for (gsize j = 0; j < p->N; j += N_BLOCK) {
     for (gsize k = 0; k < p->K; k += K_BLOCK)
-      multiply_block (kernels, p, c + j, a + (p->a_transposed ? k * p->lda : k),
+      multiply_block (panels, p, c + j, a + (p->a_transposed ? k * p->lda : k),
           b + (p->b_transposed ? j * p->ldb + k : k * p->ldb + j),
           MIN (N_BLOCK, p->N - j), MIN (K_BLOCK, p->K - k),
           k == 0 ? p->beta : 1.0f);

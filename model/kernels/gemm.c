@@ -44,7 +44,7 @@ ituning_gemm_init (void)
 }
 
 /* OpenBLAS knows AVX-512 on Intel's processors only; where it takes it, it is
- * as fast. */
+ * as fast. By AVX2 it is slower than we are. */
 static gboolean
 prefer_blocked (void)
 {
@@ -138,6 +138,12 @@ multiply_rows (const LinearJob *job, gsize first, gsize n)
   const ItuningLinear *layer = job->layer;
   const float *weight = find_tile (layer, first);
 
+  if (job->kernels->multiply_few != NULL) {
+    job->kernels->multiply_few (job->y + first, layer->n_out, job->x,
+        layer->n_in, weight, layer->in_major ? layer->n_out : layer->n_in,
+        layer->in_major, job->M, n, layer->n_in, job->scale);
+    return;
+  }
   for (gsize row = 0; row < job->M; row++) {
     const float *x = job->x + row * layer->n_in;
     float *y = job->y + row * layer->n_out + first;
@@ -209,7 +215,8 @@ choose_tile (const ItuningLinear *layer, gsize M)
         : count_tiles (QUANT_TILE_BYTES * 8 / layer->quantized->bits,
               layer->n_in * ITUNING_QUANT_PANEL) *
             ITUNING_QUANT_PANEL;
-  if (M > FEW_ROWS)
+  if (M > FEW_ROWS ||
+      (layer->in_major && ituning_kernels_get ()->multiply_few != NULL))
     return MANY_ROWS_TILE;
   tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
   return MAX (tile / 16 * 16, 16);

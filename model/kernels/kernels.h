@@ -45,10 +45,31 @@ typedef struct
   float gradient_scale;
 } ItuningAdamW;
 
-/* Of multiply_panels (). */
-#define ITUNING_PANEL_ROWS ((gsize) 14)
-#define ITUNING_PANEL_COLUMNS ((gsize) 32)
-#define ITUNING_TRANSPOSE_SIDE ((gsize) 16)
+/**
+ * ItuningPanels:
+ * @rows, @columns: most of both in @multiply
+ * @min_rows: a product of fewer rows is not worth packing
+ * @takes_rows: whether @multiply takes rows of a as they lie in memory
+ * @pack: panel [K, width] = x [n, K] transposed, with zeros behind, and any
+ *   values in the %ITUNING_PANEL_MARGIN ones after it
+ * @multiply: c [m, n] = alpha a b + beta c; @b is [K, @columns], whole; @a too,
+ *   [K, @rows], if @lda is 0; else [@rows, K], whole; a @beta of 0 ignores @c
+ *
+ * What a product of blocks that are packed into panels is made of.
+ */
+typedef struct
+{
+  gsize rows, columns;
+  gsize min_rows;
+  gboolean takes_rows;
+  void (*pack) (float *panel, gsize width, const float *x, gsize ldx, gsize n,
+      gsize K);
+  void (*multiply) (float *c, gsize ldc, const float *a, gsize lda,
+      const float *b, gsize m, gsize n, gsize K, float alpha, float beta);
+} ItuningPanels;
+
+#define ITUNING_PANEL_MAX_ROWS ((gsize) 14)
+#define ITUNING_PANEL_MARGIN ((gsize) 16)
 
 /**
  * ItuningKernels:
@@ -74,12 +95,10 @@ typedef struct
  *   becomes that of its input
  * @activate_backward: @dy, the gradient of the result, becomes that of @x
  * @adamw: see ItuningAdamW
- * @transpose: y [16, 16] is x [n, 16] transposed, n at most 16, with zeros
- *   behind its columns; there whenever @multiply_panels is
- * @multiply_panels: c [m, n] = alpha a b + beta c, of at most
- *   %ITUNING_PANEL_ROWS rows and %ITUNING_PANEL_COLUMNS columns; @a is [K,
- *   rows], @b [K, columns], both whole; a @beta of 0 ignores @c; %NULL in
- *   tables of short vectors
+ * @panels: for products of matrices; %NULL in tables of short vectors
+ * @multiply_few: y [M, n] += scale x w^T, of few rows, so that @w is read once:
+ *   [n, K]; or [K, n] when @in_major; a row's result does not depend on M;
+ *   %NULL where BLAS is better
  *
  * Arithmetic on rows of floats, of any length and alignment. Every table gives
  * what "plain" gives but for rounding: sums are taken in another order, exp ()
@@ -112,9 +131,10 @@ typedef struct
   void (*adamw) (float *value, float *exp_avg, float *exp_avg_sq,
       const float *gradient, const ItuningAdamW *how, gsize n);
 
-  void (*transpose) (float *y, gsize ldy, const float *x, gsize ldx, gsize n);
-  void (*multiply_panels) (float *c, gsize ldc, const float *a, const float *b,
-      gsize m, gsize n, gsize K, float alpha, float beta);
+  const ItuningPanels *panels;
+  void (*multiply_few) (float *y, gsize ldy, const float *x, gsize ldx,
+      const float *w, gsize ldw, gboolean in_major, gsize M, gsize n, gsize K,
+      float scale);
 } ItuningKernels;
 
 const ItuningKernels *ituning_kernels_get (void);

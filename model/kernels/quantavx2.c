@@ -1,132 +1,148 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <immintrin.h>
-#include <string.h>
-
-#include "model/kernels/quantkernels.h"
+#include "model/kernels/quantavx2.h"
 
 /* Products with quantised matrices by AVX2, whose widest product of bytes adds
  * pairs of an unsigned and a signed one in 16 bits. For weights of 4 bits eight
  * such sums still fit. For those of 8 bits the sign goes over to the activation,
- * so that a pair is at most 2 * 128 * 127; no offset is needed then. A half of
- * a panel, two vectors, is taken at a time. */
+ * so that a pair is at most 2 * 128 * 127; no offset is needed then. Here the
+ * weights are taken as they lie in memory, once for a group of rows; quantrows.c
+ * has what is faster for many. What comes next is asked for, since a part of a
+ * panel is not read in the order in which it lies. */
 
 #define BLOCK ITUNING_QUANT_BLOCK
 #define PANEL ITUNING_QUANT_PANEL
 #define LANES ((gsize) 8)
-#define VECTORS ((gsize) 2)
-#define MAX_ROWS 3 /* of a group of six */
-#define INLINE static inline __attribute__ ((always_inline))
-#define UNROLL _Pragma ("GCC unroll 8")
+#define VECTORS (PANEL / LANES) /* of a panel */
+#define MAX_ROWS 6 /* a group */
+#define PREFETCH_BYTES 2048
+/* From so many rows on it pays to unpack a panel for them. */
+#define MANY_ROWS (2 * ITUNING_QUANT_GROUP + 1)
 
+/* Compiled once more for processors that have the product of AVX-512's VNNI in
+ * AVX2's registers: with it unpacking weights of 8 bits gains nothing. */
+#if defined(__AVXVNNI__)
+#define TABLE ituning_quant_kernels_avxvnni
+#define TABLE_NAME "avxvnni"
+#define HAS_VNNI TRUE
+#else
+#define TABLE ituning_quant_kernels_avx2
+#define TABLE_NAME "avx2"
+#define HAS_VNNI FALSE
+#endif
+
+/* sum + the products of four bytes each, @a unsigned and at most 128 */
 INLINE __m256i
-broadcast (const gint8 *x)
+add_products (__m256i sum, __m256i a, __m256i b)
 {
-  int word;
-
-  memcpy (&word, x, sizeof (word));
-  return _mm256_set1_epi32 (word);
+#if defined(__AVXVNNI__)
+  return _mm256_dpbusd_avx_epi32 (sum, a, b);
+#else
+  return _mm256_add_epi32 (sum,
+      _mm256_madd_epi16 (_mm256_maddubs_epi16 (a, b), _mm256_set1_epi16 (1)));
+#endif
 }
 
-INLINE __m256i
-load (const guint8 *words)
-{
-  return _mm256_loadu_si256 ((const __m256i_u *) words);
-}
-
-/* dots [R, 2] = half a panel's words of a block times @R rows' values */
+/* dots [R, 2] = a block's words of two vectors of outputs times @R rows' values */
 INLINE void
-multiply_block_8 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
+multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
     const gint8 *x, const int R)
 {
-  const __m256i ones = _mm256_set1_epi16 (1);
-
   UNROLL
-  for (gsize r = 0; r < (gsize) R; r++)
-    dots[r][0] = dots[r][1] = _mm256_setzero_si256 ();
-  for (gsize word = 0; word < 8; word++) {
+  for (gsize v = 0; v < 2; v++) {
     UNROLL
-    for (gsize v = 0; v < VECTORS; v++) {
+    for (gsize r = 0; r < (gsize) R; r++)
+      dots[r][v] = _mm256_setzero_si256 ();
+    for (gsize word = 0; word < 8; word++) {
       const __m256i w = _mm256_xor_si256 (load (words + word * PANEL * 4 +
                                               v * 32),
           _mm256_set1_epi8 (-128));
       const __m256i magnitude = _mm256_abs_epi8 (w);
+      if (v == 0)
+        _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
       UNROLL
       for (gsize r = 0; r < (gsize) R; r++) {
-        const __m256i pairs = _mm256_maddubs_epi16 (magnitude,
+        dots[r][v] = add_products (dots[r][v], magnitude,
             _mm256_sign_epi8 (broadcast (x + r * BLOCK + word * 4), w));
-        dots[r][v] = _mm256_add_epi32 (dots[r][v],
-            _mm256_madd_epi16 (pairs, ones));
       }
     }
   }
 }
 
+/* The low four bits of the words meet the first half of the values, the high
+ * ones the second. */
 INLINE void
-multiply_block_4 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
+multiply_block_4 (__m256i dots[MAX_ROWS][2], const guint8 *words,
     const gint8 *x, const gint32 *offsets, const int R)
 {
   const __m256i low = _mm256_set1_epi8 (15);
 
   UNROLL
   for (gsize r = 0; r < (gsize) R; r++)
-    dots[r][0] = dots[r][1] = _mm256_setzero_si256 ();
-  for (gsize word = 0; word < 4; word++) {
+    dots[r][0] = dots[r][1] = ituning_quant_start_4 (offsets[r]);
+  UNROLL
+  for (gsize word = 0; word < 8; word++) {
+    __m256i w[2];
+    if (word < 4)
+      _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
     UNROLL
-    for (gsize v = 0; v < VECTORS; v++) {
-      const __m256i w = load (words + word * PANEL * 4 + v * 32);
-      const __m256i a = _mm256_and_si256 (w, low);
-      const __m256i b = _mm256_and_si256 (_mm256_srli_epi16 (w, 4), low);
+    for (gsize v = 0; v < 2; v++) {
+      w[v] = load (words + word % 4 * PANEL * 4 + v * 32);
+      w[v] = _mm256_and_si256 (word < 4 ? w[v] : _mm256_srli_epi16 (w[v], 4),
+          low);
+    }
+    UNROLL
+    for (gsize r = 0; r < (gsize) R; r++) {
+      const __m256i value = broadcast (x + r * BLOCK + word * 4);
       UNROLL
-      for (gsize r = 0; r < (gsize) R; r++) {
-        const gint8 *at = x + r * BLOCK + word * 4;
-        const __m256i pairs = _mm256_add_epi16 (_mm256_maddubs_epi16 (a,
-                                                    broadcast (at)),
-            _mm256_maddubs_epi16 (b, broadcast (at + BLOCK / 2)));
-        dots[r][v] = _mm256_add_epi16 (dots[r][v], pairs);
+      for (gsize v = 0; v < 2; v++) {
+        dots[r][v] = _mm256_add_epi16 (dots[r][v],
+            _mm256_maddubs_epi16 (w[v], value));
+        IN_ORDER (dots[r][v]);
       }
     }
   }
   UNROLL
   for (gsize r = 0; r < (gsize) R; r++)
     UNROLL
-  for (gsize v = 0; v < VECTORS; v++)
-    dots[r][v] = _mm256_add_epi32 (_mm256_madd_epi16 (dots[r][v],
-                                       _mm256_set1_epi16 (1)),
-        _mm256_set1_epi32 (offsets[r]));
+  for (gsize v = 0; v < 2; v++)
+    dots[r][v] = _mm256_madd_epi16 (dots[r][v], _mm256_set1_epi16 (1));
 }
 
-/* sums [R, 2] = the product of @R rows from @row on with the half of a panel
- * that begins with its row @first */
+/* sums [R, 4] = the product of @R rows from @row on with a panel */
 INLINE void
 multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
-    gsize row, const ItuningQuantized *matrix, gsize panel, gsize first,
-    const int R, const guint bits)
+    gsize row, const ItuningQuantized *matrix, gsize panel, const int R,
+    const guint bits)
 {
   const gsize n_blocks = rows->n_blocks;
 
-  UNROLL
   for (gsize r = 0; r < (gsize) R; r++)
-    sums[r][0] = sums[r][1] = _mm256_setzero_ps ();
+    for (gsize v = 0; v < VECTORS; v++)
+      sums[r][v] = _mm256_setzero_ps ();
   for (gsize block = 0; block < n_blocks; block++) {
     const gsize at = ituning_quant_place (rows, row, block);
     const gsize place = panel * n_blocks + block;
-    const guint8 *words = matrix->words + (place * bits * PANEL + first) * 4;
-    const guint16 *scales = matrix->scales + place * PANEL + first;
-    __m256i dots[MAX_ROWS][VECTORS];
-    if (bits == 8)
-      multiply_block_8 (dots, words, rows->values + at * BLOCK, R);
-    else
-      multiply_block_4 (dots, words, rows->values + at * BLOCK,
-          rows->offsets + at, R);
+    const guint8 *words = matrix->words + place * bits * PANEL * 4;
+    const guint16 *scales = matrix->scales + place * PANEL;
     UNROLL
-    for (gsize v = 0; v < VECTORS; v++) {
-      const __m256 scale = _mm256_cvtph_ps (
-          _mm_loadu_si128 ((const __m128i_u *) (scales + v * LANES)));
+    for (gsize first = 0; first < VECTORS; first += 2) {
+      __m256i dots[MAX_ROWS][2];
+      if (bits == 8)
+        multiply_block_8 (dots, words + first * 32, rows->values + at * BLOCK,
+            R);
+      else
+        multiply_block_4 (dots, words + first * 32, rows->values + at * BLOCK,
+            rows->offsets + at, R);
       UNROLL
-      for (gsize r = 0; r < (gsize) R; r++)
-        sums[r][v] = _mm256_fmadd_ps (_mm256_cvtepi32_ps (dots[r][v]),
-            _mm256_mul_ps (scale, _mm256_set1_ps (rows->scales[at + r])),
-            sums[r][v]);
+      for (gsize v = 0; v < 2; v++) {
+        const __m256 scale = _mm256_cvtph_ps (_mm_loadu_si128 (
+            (const __m128i_u *) (scales + (first + v) * LANES)));
+        UNROLL
+        for (gsize r = 0; r < (gsize) R; r++)
+          sums[r][first + v] = _mm256_fmadd_ps (_mm256_cvtepi32_ps (dots[r][v]),
+              _mm256_mul_ps (scale, _mm256_set1_ps (rows->scales[at + r])),
+              sums[r][first + v]);
+      }
     }
   }
 }
@@ -138,19 +154,11 @@ multiply_tile (float *y, gsize ldy, const ItuningQuantRows *rows, gsize row,
     const guint bits)
 {
   const gsize n = MIN (PANEL, matrix->n_out - panel * PANEL);
+  __m256 sums[MAX_ROWS][VECTORS];
 
-  for (gsize first = 0; first < n; first += VECTORS * LANES) {
-    __m256 sums[MAX_ROWS][VECTORS];
-    multiply_panel (sums, rows, row, matrix, panel, first, R, bits);
-    UNROLL
-    for (gsize r = 0; r < (gsize) R; r++) {
-      float product[VECTORS * LANES];
-      _mm256_storeu_ps (product, sums[r][0]);
-      _mm256_storeu_ps (product + LANES, sums[r][1]);
-      for (gsize i = 0; i < MIN (VECTORS * LANES, n - first); i++)
-        y[r * ldy + first + i] += scale * product[i];
-    }
-  }
+  multiply_panel (sums, rows, row, matrix, panel, R, bits);
+  for (gsize r = 0; r < (gsize) R; r++)
+    ituning_quant_add_row (y + r * ldy, sums[r], n, scale);
 }
 
 typedef void (*TileFunc) (float *y, gsize ldy, const ItuningQuantRows *rows,
@@ -167,13 +175,19 @@ typedef void (*TileFunc) (float *y, gsize ldy, const ItuningQuantRows *rows,
 TILE (8, 1)
 TILE (8, 2)
 TILE (8, 3)
+TILE (8, 4)
+TILE (8, 5)
+TILE (8, 6)
 TILE (4, 1)
 TILE (4, 2)
 TILE (4, 3)
+TILE (4, 4)
+TILE (4, 5)
+TILE (4, 6)
 
 static const TileFunc tiles[2][MAX_ROWS] = {
-  { tile_8_1, tile_8_2, tile_8_3 },
-  { tile_4_1, tile_4_2, tile_4_3 },
+  { tile_8_1, tile_8_2, tile_8_3, tile_8_4, tile_8_5, tile_8_6 },
+  { tile_4_1, tile_4_2, tile_4_3, tile_4_4, tile_4_5, tile_4_6 },
 };
 
 static void
@@ -183,6 +197,12 @@ avx2_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
 {
   const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
 
+  if (M >= MANY_ROWS && (matrix->bits == 4 || !HAS_VNNI)) {
+    for (gsize panel = first_panel; panel < end; panel++)
+      ituning_quant_multiply_rows (y + (panel - first_panel) * PANEL, ldy, rows,
+          M, matrix, panel, scale);
+    return;
+  }
   for (gsize panel = first_panel; panel < end; panel++)
     for (gsize row = 0; row < M; row += MAX_ROWS)
       tiles[matrix->bits == 4][MIN (MAX_ROWS, M - row) - 1](y + row * ldy +
@@ -270,5 +290,4 @@ avx2_quantize (const ItuningQuantRows *rows, gsize row, const float *x,
   }
 }
 
-const ItuningQuantKernels ituning_quant_kernels_avx2 = { "avx2", avx2_quantize,
-  avx2_multiply };
+const ItuningQuantKernels TABLE = { TABLE_NAME, avx2_quantize, avx2_multiply };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/kernels/quantkernels.h"
 
-#if defined(__aarch64__) && defined(__linux__)
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
@@ -19,6 +21,19 @@ has_dot_products (void)
 }
 #endif
 
+#if defined(ITUNING_HAVE_AVXVNNI)
+/* Bit 4 of EAX in leaf 7, subleaf 1, which compilers' own functions of today do
+ * not all know. */
+static gboolean
+has_avxvnni (void)
+{
+  unsigned eax, ebx, ecx, edx;
+
+  return __get_cpuid_count (7, 1, &eax, &ebx, &ecx, &edx) != 0 &&
+      (eax & 1u << 4) != 0;
+}
+#endif
+
 /**
  * ituning_quant_kernels_list:
  * @n: (out): how many
@@ -29,7 +44,7 @@ has_dot_products (void)
 const ItuningQuantKernels *const *
 ituning_quant_kernels_list (gsize *n)
 {
-  static const ItuningQuantKernels *list[3] = { &ituning_quant_kernels_plain };
+  static const ItuningQuantKernels *list[4] = { &ituning_quant_kernels_plain };
   static gsize n_list = 0;
 
   if (g_once_init_enter (&n_list)) {
@@ -38,6 +53,10 @@ ituning_quant_kernels_list (gsize *n)
     /* Whatever has AVX2 has F16C, which not every compiler can ask for. */
     if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma")) {
       list[count++] = &ituning_quant_kernels_avx2;
+#if defined(ITUNING_HAVE_AVXVNNI)
+      if (has_avxvnni ())
+        list[count++] = &ituning_quant_kernels_avxvnni;
+#endif
       if (__builtin_cpu_supports ("avx512f") &&
           __builtin_cpu_supports ("avx512bw") &&
           __builtin_cpu_supports ("avx512vl") &&

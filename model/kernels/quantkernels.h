@@ -28,7 +28,7 @@ typedef struct
 
 /**
  * ItuningQuantKernels:
- * @name: the instruction set: "plain", "avx2", "avx512", "neon",
+ * @name: the instruction set: "plain", "avx2", "avxvnni", "avx512", "neon",
  *   "dotprod" (NEON with dot products)
  * @quantize: row @row of @rows is that of @x [n_blocks * 32], for weights of
  *   @bits
@@ -68,6 +68,7 @@ ituning_quant_is_usable (float largest)
 extern const ItuningQuantKernels ituning_quant_kernels_plain;
 #if defined(__x86_64__)
 extern const ItuningQuantKernels ituning_quant_kernels_avx2;
+extern const ItuningQuantKernels ituning_quant_kernels_avxvnni;
 extern const ItuningQuantKernels ituning_quant_kernels_avx512;
 #elif defined(__aarch64__)
 extern const ItuningQuantKernels ituning_quant_kernels_neon;

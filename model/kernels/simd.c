@@ -1,54 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/kernels/tables.h"
+#include "model/kernels/simd.h"
 
 #include <math.h>
-#include <string.h>
+
+#include "model/kernels/tables.h"
 
 /* The row kernels on vectors of ITUNING_LANES floats, in the compilers' own
  * vector types. Compiled once for each instruction set, which ITUNING_TABLE
  * names. The last, partial vector of a row is loaded with zeros behind it. */
 
-typedef float Floats __attribute__ ((vector_size (ITUNING_LANES * 4)));
 /* What two vectors in a step of a loop take. */
 #define TWO_VECTORS ((gsize) 2 * ITUNING_LANES)
 
 typedef gint32 Ints __attribute__ ((vector_size (ITUNING_LANES * 4)));
-
-static inline Floats
-load (const float *x)
-{
-  Floats v;
-
-  memcpy (&v, x, sizeof (v));
-  return v;
-}
-
-static inline void
-store (float *x, Floats v)
-{
-  memcpy (x, &v, sizeof (v));
-}
-
-static inline Floats
-load_part (const float *x, gsize n)
-{
-  Floats v = { 0 };
-
-  memcpy (&v, x, n * sizeof (float));
-  return v;
-}
-
-static inline void
-store_part (float *x, Floats v, gsize n)
-{
-  memcpy (x, &v, n * sizeof (float));
-}
-
-static inline Floats
-splat (float x)
-{
-  return (Floats){ 0 } + x;
-}
 
 /* Lanes of @a where @mask is set, of @b elsewhere. */
 static inline Floats
@@ -550,89 +514,10 @@ simd_adamw (float *restrict value, float *restrict exp_avg,
   }
 }
 
-#if ITUNING_LANES == 16
-#define PANEL_VECTORS (ITUNING_PANEL_COLUMNS / ITUNING_LANES)
-
-/* Interleaving row i with row i + 8 turns the bits of row and column together
- * by one place; four times swaps the two. */
-static void
-simd_transpose (float *y, gsize ldy, const float *x, gsize ldx, gsize n)
-{
-  Floats rows[ITUNING_LANES], next[ITUNING_LANES];
-
-#pragma GCC unroll 16
-  for (gsize i = 0; i < ITUNING_LANES; i++)
-    rows[i] = i < n ? load (x + i * ldx) : splat (0.0f);
-#pragma GCC unroll 4
-  for (int turn = 0; turn < 4; turn++) {
-#pragma GCC unroll 8
-    for (gsize i = 0; i < ITUNING_LANES / 2; i++) {
-      const Floats a = rows[i], b = rows[i + ITUNING_LANES / 2];
-      next[2 * i] = __builtin_shufflevector (a, b, 0, 16, 1, 17, 2, 18, 3, 19,
-          4, 20, 5, 21, 6, 22, 7, 23);
-      next[2 * i + 1] = __builtin_shufflevector (a, b, 8, 24, 9, 25, 10, 26, 11,
-          27, 12, 28, 13, 29, 14, 30, 15, 31);
-    }
-#pragma GCC unroll 16
-    for (gsize i = 0; i < ITUNING_LANES; i++)
-      rows[i] = next[i];
-  }
-#pragma GCC unroll 16
-  for (gsize i = 0; i < ITUNING_LANES; i++)
-    store (y + i * ldy, rows[i]);
-}
-
-/* alpha a b + beta c of a row's vector. */
-static inline void
-store_product (float *c, Floats product, gsize n, float alpha, float beta)
-{
-  if (n < ITUNING_LANES)
-    store_part (c,
-        beta == 0.0f ? product * alpha
-                     : product * alpha + load_part (c, n) * beta,
-        n);
-  else
-    store (c,
-        beta == 0.0f ? product * alpha : product * alpha + load (c) * beta);
-}
-
-/* The sums stay in 28 of the 32 registers, so the loops over them must be
- * unrolled. */
-static void
-simd_multiply_panels (float *c, gsize ldc, const float *a, const float *b,
-    gsize m, gsize n, gsize K, float alpha, float beta)
-{
-  Floats sums[ITUNING_PANEL_ROWS][PANEL_VECTORS] = { 0 };
-
-  for (gsize k = 0; k < K; k++) {
-    const Floats left = load (b), right = load (b + ITUNING_LANES);
-#pragma GCC unroll 14
-    for (gsize i = 0; i < ITUNING_PANEL_ROWS; i++) {
-      sums[i][0] += left * a[i];
-      sums[i][1] += right * a[i];
-    }
-    a += ITUNING_PANEL_ROWS;
-    b += ITUNING_PANEL_COLUMNS;
-  }
-#pragma GCC unroll 14
-  for (gsize i = 0; i < ITUNING_PANEL_ROWS; i++) {
-    if (i >= m)
-      break;
-    store_product (c + i * ldc, sums[i][0], MIN (n, ITUNING_LANES), alpha,
-        beta);
-    if (n > ITUNING_LANES)
-      store_product (c + i * ldc + ITUNING_LANES, sums[i][1], n - ITUNING_LANES,
-          alpha, beta);
-  }
-}
-#endif
-
-#define TABLE_NAME_(isa) ituning_kernels_##isa
-#define TABLE_NAME(isa) TABLE_NAME_ (isa)
 #define STRING_(isa) #isa
 #define STRING(isa) STRING_ (isa)
 
-const ItuningKernels TABLE_NAME (ITUNING_TABLE) = {
+const ItuningKernels TABLE_NAME (ituning_kernels, ITUNING_TABLE) = {
   .name = STRING (ITUNING_TABLE),
   .dot = simd_dot,
   .axpy = simd_axpy,
@@ -651,8 +536,10 @@ const ItuningKernels TABLE_NAME (ITUNING_TABLE) = {
   .activate_backward = { simd_none_backward, simd_quick_gelu_backward,
       simd_gelu_backward, simd_gelu_tanh_backward, simd_relu_backward },
   .adamw = simd_adamw,
-#if ITUNING_LANES == 16
-  .transpose = simd_transpose,
-  .multiply_panels = simd_multiply_panels,
+#if ITUNING_LANES >= 8
+  .panels = &TABLE_NAME (ituning_panels, ITUNING_TABLE),
+#endif
+#if ITUNING_LANES == 8
+  .multiply_few = TABLE_NAME (ituning_multiply_few, ITUNING_TABLE),
 #endif
 };

@@ -307,7 +307,7 @@ test_kernels_multiply_what_blocks_mean (gconstpointer data)
   const ItuningQuantKernels *kernels = data;
   static const gsize outs[] = { 1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 31, 32, 33, 47,
     48, 49, 64, 70 };
-  static const gsize ins[] = { 32, 64, 224 };
+  static const gsize ins[] = { 32, 64, 224, 288 };
 
   for (guint bits = 4; bits <= 8; bits += 4)
     for (gsize o = 0; o < G_N_ELEMENTS (outs); o++)
@@ -380,58 +380,89 @@ test_sums_are_exact (gconstpointer data)
     }
 }
 
+/* Few rows and many may be multiplied in different ways. */
+static const gsize row_counts[] = { 1, 13 };
+
+/* M rows that are all @x. */
+static Rows
+quantize_same (const ItuningQuantKernels *kernels, const float *x, gsize M,
+    gsize n_in, guint bits)
+{
+  Rows self = make_rows (M, n_in);
+
+  for (gsize row = 0; row < M; row++)
+    kernels->quantize (&self.rows, row, x, bits);
+  return self;
+}
+
+static void
+check_extremes (const ItuningQuantKernels *kernels, gsize M, guint variant)
+{
+  const guint bits = variant & 1 ? 8 : 4;
+  const guint8 q = bits == 8 ? variant & 2 ? 0x80 : 0x7f
+      : variant & 2          ? 0x00
+                             : 0xff;
+  ItuningQuantized *matrix = ituning_quantized_new (bits, 16, BLOCK);
+  guint8 block[ITUNING_QUANT_MAX_BLOCK_BYTES] = { 0x00, 0x3c }; /* 1 */
+  g_autofree float *got = g_new0 (float, M * 16);
+  g_autofree float *want = g_new0 (float, M * 16);
+  float x[BLOCK];
+  Rows rows;
+
+  memset (block + 2, q, sizeof (block) - 2);
+  for (gsize row = 0; row < 16; row++)
+    g_assert_true (ituning_quantized_set_row (matrix, row, block));
+  for (gsize i = 0; i < BLOCK; i++) {
+    const gsize turns = (variant >> 2 & 1) + (variant >> 3 & 1) * i +
+        (variant >> 4 & 1) * (i / 2);
+    x[i] = turns % 2 == 0 ? 1.0f : -1.0f;
+  }
+  rows = quantize_same (kernels, x, M, BLOCK, bits);
+  kernels->multiply (got, 16, &rows.rows, M, matrix, 0, 1, 1.0f);
+  multiply_plainly (want, 16, &rows.rows, M, matrix, 0, 16, 1.0);
+  assert_close (got, want, M * 16, 1e-6, 0.0);
+  clear_rows (&rows);
+  ituning_quantized_free (matrix);
+}
+
 /* The largest sums that there can be, of either sign. */
 static void
 test_extremes_do_not_overflow (gconstpointer data)
 {
-  const ItuningQuantKernels *kernels = data;
+  for (gsize i = 0; i < G_N_ELEMENTS (row_counts); i++)
+    for (guint variant = 0; variant < 32; variant++)
+      check_extremes (data, row_counts[i], variant);
+}
 
-  for (guint variant = 0; variant < 16; variant++) {
-    const guint bits = variant & 1 ? 8 : 4;
-    const guint8 q = bits == 8 ? variant & 2 ? 0x80 : 0x7f
-        : variant & 2          ? 0x00
-                               : 0xff;
-    ItuningQuantized *matrix = ituning_quantized_new (bits, 16, BLOCK);
-    guint8 block[ITUNING_QUANT_MAX_BLOCK_BYTES] = { 0x00, 0x3c }; /* 1 */
-    float x[BLOCK], got[16] = { 0 }, want[16] = { 0 };
-    Rows rows;
-    memset (block + 2, q, sizeof (block) - 2);
-    for (gsize row = 0; row < 16; row++)
-      g_assert_true (ituning_quantized_set_row (matrix, row, block));
-    for (gsize i = 0; i < BLOCK; i++)
-      x[i] = ((variant & 4) != 0) != ((variant & 8) != 0 && i % 2) ? 1.0f
-                                                                   : -1.0f;
-    rows = quantize (kernels, x, 1, BLOCK, bits);
-    kernels->multiply (got, 16, &rows.rows, 1, matrix, 0, 1, 1.0f);
-    multiply_plainly (want, 16, &rows.rows, 1, matrix, 0, 16, 1.0);
-    assert_close (got, want, 16, 1e-6, 0.0);
-    clear_rows (&rows);
-    ituning_quantized_free (matrix);
-  }
+static void
+check_not_finite (const ItuningQuantKernels *kernels, gsize M, guint bits,
+    gsize place, float bad)
+{
+  ItuningQuantized *matrix = make_matrix (bits, 5, 2 * BLOCK);
+  g_autofree float *x = make_values (2 * BLOCK, 1.0);
+  g_autofree float *y = g_new0 (float, M * 8); /* three columns more */
+  Rows rows;
+
+  x[place] = bad;
+  rows = quantize_same (kernels, x, M, 2 * BLOCK, bits);
+  kernels->multiply (y, 8, &rows.rows, M, matrix, 0, 1, 1.0f);
+  for (gsize i = 0; i < M * 8; i++)
+    g_assert_true (isfinite (y[i]) == (i % 8 >= 5));
+  clear_rows (&rows);
+  ituning_quantized_free (matrix);
 }
 
 /* What the tables' users look for: a network that has gone wrong. */
 static void
 test_what_is_not_finite_stays_so (gconstpointer data)
 {
-  const ItuningQuantKernels *kernels = data;
   const float bad[] = { NAN, INFINITY, -INFINITY };
 
-  for (guint bits = 4; bits <= 8; bits += 4)
-    for (gsize i = 0; i < BLOCK; i++)
-      for (gsize b = 0; b < G_N_ELEMENTS (bad); b++) {
-        ItuningQuantized *matrix = make_matrix (bits, 5, 2 * BLOCK);
-        g_autofree float *x = make_values (2 * BLOCK, 1.0);
-        float y[8] = { 0 }; /* three columns more */
-        Rows rows;
-        x[BLOCK + i] = bad[b];
-        rows = quantize (kernels, x, 1, 2 * BLOCK, bits);
-        kernels->multiply (y, 8, &rows.rows, 1, matrix, 0, 1, 1.0f);
-        for (gsize out = 0; out < 8; out++)
-          g_assert_true (isfinite (y[out]) == (out >= 5));
-        clear_rows (&rows);
-        ituning_quantized_free (matrix);
-      }
+  for (gsize r = 0; r < G_N_ELEMENTS (row_counts); r++)
+    for (guint bits = 4; bits <= 8; bits += 4)
+      for (gsize i = 0; i < BLOCK; i++)
+        for (gsize b = 0; b < G_N_ELEMENTS (bad); b++)
+          check_not_finite (data, row_counts[r], bits, BLOCK + i, bad[b]);
 }
 
 /* --- layers ------------------------------------------------------------- */
