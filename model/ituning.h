@@ -264,10 +264,26 @@ typedef struct
   } adapter;
 } ItuningModelInfo;
 
+/**
+ * ItuningPartTypes:
+ * @vision: of the vision tower's matrices
+ * @language: of the language model's blocks'
+ * @vocabulary: of its token embedding, and of its output layer
+ * @adapter: of the adapter's
+ */
+typedef struct
+{
+  ItuningType vision;
+  ItuningType language;
+  ItuningType vocabulary;
+  ItuningType adapter;
+} ItuningPartTypes;
+
 ITUNING_API ItuningModel *ituning_model_open (const char *path,
     const ItuningModelOptions *options, GError **error);
 ITUNING_API ItuningModel *ituning_model_open_random (const char *size,
-    ItuningType type, guint n_threads, guint32 seed, GError **error);
+    const ItuningPartTypes *types, guint n_threads, guint32 seed,
+    GError **error);
 ITUNING_API ItuningModel *ituning_model_with_adapter (ItuningModel *model,
     const char *adapter, GError **error);
 ITUNING_API gboolean ituning_model_is_built_in (void);
@@ -275,6 +291,9 @@ ITUNING_API void ituning_model_set_description (ItuningModel *model,
     const char *description);
 ITUNING_API gboolean ituning_model_save (ItuningModel *model, const char *path,
     ItuningType type, GCancellable *cancellable, GError **error);
+ITUNING_API gboolean ituning_model_save_mixed (ItuningModel *model,
+    const char *path, const ItuningPartTypes *types, GCancellable *cancellable,
+    GError **error);
 ITUNING_API ItuningModel *ituning_model_ref (ItuningModel *model);
 ITUNING_API void ituning_model_unref (ItuningModel *model);
 ITUNING_API const ItuningModelInfo *ituning_model_get_info (

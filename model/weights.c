@@ -28,6 +28,7 @@ struct _ItuningWeights
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
   ItuningType random_type; /* of the matrices that it makes */
+  ItuningType random_vocabulary; /* of those with a row for each token */
   ItuningWeightsStore store; /* where values go; or NULL */
   gpointer store_data;
   ItuningPartInfo info;
@@ -106,15 +107,18 @@ ituning_weights_new_random (guint32 seed)
 /**
  * ituning_weights_new_random_of_type:
  * @type: F32; or Q8_0 or Q4_0, for which matrices are as in a packed file of it
+ * @vocabulary: likewise, of the matrices that have a row for each token
  *
  * As ituning_weights_new_random ().
  */
 ItuningWeights *
-ituning_weights_new_random_of_type (guint32 seed, ItuningType type)
+ituning_weights_new_random_of_type (guint32 seed, ItuningType type,
+    ItuningType vocabulary)
 {
   ItuningWeights *self = weights_new (NULL, seed);
 
   self->random_type = type;
+  self->random_vocabulary = vocabulary;
   return self;
 }
 
@@ -418,14 +422,18 @@ find_values (ItuningWeights *self, const char *full, const gsize *dims,
 
 /* --- quantised matrices ------------------------------------------------- */
 
-/* What a packed file of @type has a tensor as. Rows of blocks are whole ones. */
+/* What a packed file of @type has a tensor as, or of @vocabulary where it has a
+ * row for each token. Rows of blocks are whole ones. */
 static ItuningType
-choose_type (ItuningNameKind kind, ItuningType type, gsize n_in)
+choose_type (ItuningNameKind kind, ItuningType type, ItuningType vocabulary,
+    gsize n_in)
 {
-  const gboolean fits = ituning_type_bits (type) == 0 ||
+  const ItuningType wanted = kind == ITUNING_NAME_VOCABULARY ? vocabulary
+                                                             : type;
+  const gboolean fits = ituning_type_bits (wanted) == 0 ||
       n_in % ITUNING_QUANT_BLOCK == 0;
 
-  return kind != ITUNING_NAME_PLAIN && fits ? type : ITUNING_TYPE_F32;
+  return kind != ITUNING_NAME_PLAIN && fits ? wanted : ITUNING_TYPE_F32;
 }
 
 static ItuningQuantized *
@@ -442,24 +450,27 @@ static ItuningQuantized *
 make_random_quantized (ItuningWeights *self, const char *full,
     const gsize *dims)
 {
-  const guint bits = ituning_type_bits (self->random_type);
   g_autofree float *row = g_new (float, dims[1]);
   g_autofree guint8 *blocks = NULL;
   ItuningQuantized *matrix;
   ItuningNameKind kind;
+  ItuningType type;
+  guint bits;
 
   g_free (ituning_name_pack (full, &kind));
-  if (choose_type (kind, self->random_type, dims[1]) != self->random_type)
+  type = choose_type (kind, self->random_type, self->random_vocabulary,
+      dims[1]);
+  bits = ituning_type_bits (type);
+  if (bits == 0)
     return NULL;
   matrix = own_quantized (self, bits, dims);
-  blocks = g_malloc (
-      (gsize) ituning_type_row_size (self->random_type, dims[1]));
+  blocks = g_malloc ((gsize) ituning_type_row_size (type, dims[1]));
   for (gsize i = 0; i < dims[0]; i++) {
     fill_random (self, row, dims[1]);
     ituning_quant_encode (bits, blocks, row, dims[1]);
     ituning_quantized_set_row (matrix, i, blocks);
   }
-  self->info.type = self->random_type;
+  self->info.type = MAX (self->info.type, type);
   return matrix;
 }
 
@@ -496,11 +507,8 @@ find_quantized (ItuningWeights *self, const char *full, const gsize *dims)
 {
   if (self->source != NULL)
     return NULL;
-  if (!is_random (self))
-    return read_quantized (self, full, dims);
-  return ituning_type_bits (self->random_type) > 0
-      ? make_random_quantized (self, full, dims)
-      : NULL;
+  return is_random (self) ? make_random_quantized (self, full, dims)
+                          : read_quantized (self, full, dims);
 }
 
 /* --- taking ------------------------------------------------------------- */
@@ -644,11 +652,12 @@ ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
  * @weights: weights of which all was taken, without a failure
  * @type: what matrices become; all else is F32, and so are matrices that
  *   cannot be of a quantised type
+ * @vocabulary: likewise, of the matrices that have a row for each token
  * @writer: gets the tensors, in the order in which they were taken
  */
 void
 ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
-    ItuningGgufWriter *writer)
+    ItuningType vocabulary, ItuningGgufWriter *writer)
 {
   for (guint i = 0; i < weights->taken->len; i++) {
     const ItuningTensor *taken = &g_array_index (weights->taken, ItuningTensor,
@@ -660,7 +669,8 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
         !ituning_weights_is_packed (weights);
     const gsize reversed[] = { taken->dims[1], taken->dims[0] };
     const gsize *dims = transpose ? reversed : taken->dims;
-    const ItuningType as = choose_type (kind, type, dims[taken->n_dims - 1]);
+    const ItuningType as = choose_type (kind, type, vocabulary,
+        dims[taken->n_dims - 1]);
     if (matrix != NULL)
       ituning_gguf_writer_add_quantized (writer, name, as, matrix);
     else

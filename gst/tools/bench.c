@@ -15,6 +15,7 @@
 #include "gst/tools/measure.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
+#include "gst/tools/types.h"
 
 #define DEFAULT_TOKENS 16
 #define DEFAULT_RUNS 7
@@ -287,7 +288,7 @@ typedef struct
   char *model;
   char *compare;
   char *type; /* of random weights */
-  ItuningType random_type;
+  ItuningPartTypes types;
   gint64 num_beams, n_threads, n_tokens, n_runs, visual_tokens;
   gboolean elements, train, json;
 } Arguments;
@@ -304,31 +305,19 @@ static ItuningModel *
 open_model (const Arguments *given, guint n_threads, GError **error)
 {
   return given->size != NULL
-      ? ituning_model_open_random (given->size, given->random_type, n_threads,
-            0, error)
+      ? ituning_model_open_random (given->size, &given->types, n_threads, 0,
+            error)
       : ituning_model_open (given->model,
             &(ItuningModelOptions){ .n_threads = n_threads }, error);
 }
 
 static gboolean
-take_type (Arguments *given, GError **error)
+take_types (Arguments *given, GError **error)
 {
-  static const ItuningType types[] = { ITUNING_TYPE_F32, ITUNING_TYPE_Q8_0,
-    ITUNING_TYPE_Q4_0 };
-
-  if (given->type == NULL)
-    return TRUE;
-  if (given->size == NULL)
+  if (given->type != NULL && given->size == NULL)
     return tool_options_usage_error (error,
         "--type is of the random weights of --size; a --model has its own");
-  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
-    if (g_ascii_strcasecmp (ituning_type_name (types[i]), given->type) == 0) {
-      given->random_type = types[i];
-      return TRUE;
-    }
-  }
-  return tool_options_usage_error (error,
-      "--type %s: there are f32, q8_0 and q4_0", given->type);
+  return tool_types_parse (given->type, FALSE, &given->types, error);
 }
 
 /* What every way of measuring a model is given. */
@@ -441,7 +430,9 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &given.model,
         "Measure this model", "PATH" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &given.type,
-        "With --size: what weights are: f32, q8_0 or q4_0 (f32)", "TYPE" },
+        "With --size: what weights are: f32, q8_0 or q4_0 (f32); of parts: "
+        "q8_0,language=q4_0",
+        "TYPE[,PART=TYPE...]" },
     { "num-beams", 0, 0, G_OPTION_ARG_INT64, &given.num_beams,
         "Beams of the search (1: greedy)", "N" },
     { "threads", 0, 0, G_OPTION_ARG_INT64, &given.n_threads,
@@ -469,7 +460,8 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (GStrv) arguments = NULL;
   ToolOutput output = { .path = NULL };
   gboolean done = tool_options_parse (context, argv, &arguments, error) &&
-      tool_options_check_none (arguments, error) && take_type (&given, error) &&
+      tool_options_check_none (arguments, error) &&
+      take_types (&given, error) &&
       (given.train ? bench_train
               : given.elements
               ? bench_elements

@@ -5,31 +5,7 @@
 #include "gst/tools/command.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
-
-static const struct
-{
-  const char *name;
-  ItuningType type;
-} types[] = {
-  { "f32", ITUNING_TYPE_F32 },
-  { "f16", ITUNING_TYPE_F16 },
-  { "bf16", ITUNING_TYPE_BF16 },
-  { "q8_0", ITUNING_TYPE_Q8_0 },
-  { "q4_0", ITUNING_TYPE_Q4_0 },
-};
-
-static gboolean
-find_type (const char *name, ItuningType *type, GError **error)
-{
-  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
-    if (g_ascii_strcasecmp (types[i].name, name) == 0) {
-      *type = types[i].type;
-      return TRUE;
-    }
-  }
-  return tool_options_usage_error (error,
-      "--type %s: there are f32, f16, bf16, q8_0 and q4_0", name);
-}
+#include "gst/tools/types.h"
 
 /* The model may be named by --model or, as the thing to convert, without. */
 static gboolean
@@ -66,8 +42,9 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "The file to write, a .gguf", "FILE" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &name,
-        "What weights are stored as: f32, f16, bf16, q8_0 or q4_0 (f32)",
-        "TYPE" },
+        "What weights are stored as: f32, f16, bf16, q8_0 or q4_0 (f32); of "
+        "parts: q8_0,language=q4_0",
+        "TYPE[,PART=TYPE...]" },
     { "description", 0, 0, G_OPTION_ARG_STRING, &description,
         "What the model knows, for `inspect` to show (the model's own)",
         "TEXT" },
@@ -81,11 +58,11 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (ToolModelOptions) options = { 0 };
   g_auto (GStrv) arguments = NULL;
   g_autoptr (ItuningModel) model = NULL;
-  ItuningType type = ITUNING_TYPE_F32;
+  ItuningPartTypes types = { 0 };
 
   tool_model_options_add (&options, context);
   if (!tool_options_parse (context, argv, &arguments, error) ||
-      (name != NULL && !find_type (name, &type, error)))
+      !tool_types_parse (name, TRUE, &types, error))
     return FALSE;
   if (output == NULL)
     return tool_options_usage_error (error, "--output is missing");
@@ -96,5 +73,5 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
   if (model != NULL && description != NULL)
     ituning_model_set_description (model, description);
   return model != NULL &&
-      ituning_model_save (model, output, type, cancellable, error);
+      ituning_model_save_mixed (model, output, &types, cancellable, error);
 }
