@@ -368,12 +368,37 @@ typedef struct
   double confidence;
 } ItuningCaption;
 
+/**
+ * ItuningTimes:
+ * @preprocess: resizing, cropping and normalising
+ * @encode: the vision encoder
+ * @image: the adapter's keys and values of the images, and its prefix; next to
+ *   nothing where they were captioned before
+ * @steps: the blocks of the language model, with the adapter's modules
+ * @vocabulary: the scores of all tokens of the vocabulary
+ * @search: choosing among them
+ *
+ * Where the time of a session's last calls went, in microseconds: the first two
+ * of the last one that encoded, the others of the last one that captioned.
+ */
+typedef struct
+{
+  gint64 preprocess;
+  gint64 encode;
+  gint64 image;
+  gint64 steps;
+  gint64 vocabulary;
+  gint64 search;
+} ItuningTimes;
+
 ITUNING_API void ituning_caption_free (ItuningCaption *caption);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningCaption, ituning_caption_free)
 
 ITUNING_API ItuningFeatures *ituning_features_ref (ItuningFeatures *features);
 ITUNING_API void ituning_features_unref (ItuningFeatures *features);
 ITUNING_API const float *ituning_features_get_last_hidden_state (
+    const ItuningFeatures *features);
+ITUNING_API gsize ituning_features_get_n_tokens (
     const ItuningFeatures *features);
 ITUNING_API const float *ituning_features_get_image_embeds (
     const ItuningFeatures *features);
@@ -385,6 +410,10 @@ ituning_generate_options_check (const ItuningGenerateOptions *options,
 
 ITUNING_API ItuningSession *ituning_session_new (ItuningModel *model);
 ITUNING_API void ituning_session_free (ItuningSession *session);
+ITUNING_API void ituning_session_get_times (const ItuningSession *session,
+    ItuningTimes *times);
+ITUNING_API void ituning_session_set_visual_tokens (ItuningSession *session,
+    gsize n_tokens);
 ITUNING_API gboolean ituning_session_encode (ItuningSession *session,
     const ItuningImage *images, gsize n_images, ItuningFeatures **features,
     GCancellable *cancellable, GError **error);
