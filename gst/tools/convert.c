@@ -7,10 +7,20 @@
 #include "gst/tools/output.h"
 #include "gst/tools/types.h"
 
-/* The model may be named by --model or, as the thing to convert, without. */
+/* The model may be named by --model or, as the thing to convert, without; one of
+ * random weights has no name. */
 static gboolean
-take_model (ToolModelOptions *options, char **arguments, GError **error)
+take_model (ToolModelOptions *options, const char *size, char **arguments,
+    GError **error)
 {
+  if (size != NULL &&
+      (arguments[0] != NULL || options->model != NULL ||
+          options->vision != NULL || options->language != NULL ||
+          options->adapter != NULL))
+    return tool_options_usage_error (error,
+        "--size makes a model: there is none to give");
+  if (size != NULL)
+    return tool_options_check_size (size, error);
   if (arguments[0] == NULL)
     return tool_model_options_check (options, error);
   if (options->model != NULL || arguments[1] != NULL)
@@ -37,6 +47,7 @@ gboolean
 tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
 {
   g_autofree char *output = NULL, *name = NULL, *description = NULL;
+  g_autofree char *size = NULL;
   gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
@@ -48,6 +59,10 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
     { "description", 0, 0, G_OPTION_ARG_STRING, &description,
         "What the model knows, for `inspect` to show (the model's own)",
         "TEXT" },
+    { "size", 0, 0, G_OPTION_ARG_STRING, &size,
+        "In place of a model random weights, to measure with: base, medium or "
+        "large",
+        "SIZE" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force, "Overwrite FILE", NULL },
     G_OPTION_ENTRY_NULL,
   };
@@ -66,10 +81,11 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
     return FALSE;
   if (output == NULL)
     return tool_options_usage_error (error, "--output is missing");
-  if (!take_model (&options, arguments, error) ||
+  if (!take_model (&options, size, arguments, error) ||
       !check_output (output, force, error))
     return FALSE;
-  model = tool_model_options_open (&options, error);
+  model = size != NULL ? ituning_model_open_random (size, NULL, 0, 0, error)
+                       : tool_model_options_open (&options, error);
   if (model != NULL && description != NULL)
     ituning_model_set_description (model, description);
   return model != NULL &&

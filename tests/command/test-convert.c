@@ -218,6 +218,10 @@ test_wrong_arguments_are_named (Fixture *fixture, gconstpointer data)
       "-o", missing, NULL);
   g_autoptr (Run) folder = run_command (NULL, "convert", fixture->bundle, "-o",
       missing, NULL);
+  g_autoptr (Run) size = run_command (NULL, "convert", fixture->bundle,
+      "--size", "base", "-o", missing, NULL);
+  g_autoptr (Run) unknown = run_command (NULL, "convert", "--size", "huge",
+      "-o", missing, NULL);
 
   assert_fails (output, 2, "convert", "--output");
   assert_fails (type, 2, "q3", "q8_0 and q4_0");
@@ -228,6 +232,8 @@ test_wrong_arguments_are_named (Fixture *fixture, gconstpointer data)
   assert_fails (two, 2, "b", "only one");
   assert_fails (both, 2, "a", "only one");
   assert_fails (folder, 1, missing, "cannot be written");
+  assert_fails (size, 2, "--size", "none to give");
+  assert_fails (unknown, 2, "huge", "base, medium and large");
 }
 
 static void
