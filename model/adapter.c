@@ -67,12 +67,13 @@ ituning_adapter_new (ItuningAdapterConfig *config, ItuningWeights *weights,
 /**
  * ituning_adapter_open:
  * @folder: holds an adapter's `config.json` and weights
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): the adapter; or %NULL with the errors of the
  *   config and the weights
  */
 ItuningAdapter *
-ituning_adapter_open (const char *folder, GError **error)
+ituning_adapter_open (const char *folder, ItuningPool *pool, GError **error)
 {
   g_auto (ItuningAdapterConfig) config = { 0 };
   ItuningWeights *weights;
@@ -80,25 +81,32 @@ ituning_adapter_open (const char *folder, GError **error)
   if (!ituning_adapter_config_load (&config, folder, error))
     return NULL;
   weights = ituning_weights_open (folder, error);
-  return weights != NULL ? ituning_adapter_new (&config, weights, error) : NULL;
+  if (weights == NULL)
+    return NULL;
+  ituning_weights_set_pool (weights, pool);
+  return ituning_adapter_new (&config, weights, error);
 }
 
 /**
  * ituning_adapter_new_packed:
  * @packed: a packed model
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): its adapter; or %NULL with the errors of the config
  *   and the weights
  */
 ItuningAdapter *
-ituning_adapter_new_packed (ItuningGguf *packed, GError **error)
+ituning_adapter_new_packed (ItuningGguf *packed, ItuningPool *pool,
+    GError **error)
 {
   g_auto (ItuningAdapterConfig) config = { 0 };
+  ItuningWeights *weights;
 
   if (!ituning_adapter_config_unpack (&config, packed, error))
     return NULL;
-  return ituning_adapter_new (&config, ituning_weights_new_packed (packed),
-      error);
+  weights = ituning_weights_new_packed (packed);
+  ituning_weights_set_pool (weights, pool);
+  return ituning_adapter_new (&config, weights, error);
 }
 
 /**

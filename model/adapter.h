@@ -59,11 +59,12 @@ typedef struct
   ItuningBuffer q, attended, scores;
 } ItuningAdapterScratch;
 
-ItuningAdapter *ituning_adapter_open (const char *folder, GError **error);
+ItuningAdapter *ituning_adapter_open (const char *folder, ItuningPool *pool,
+    GError **error);
 ItuningAdapter *ituning_adapter_new (ItuningAdapterConfig *config,
     ItuningWeights *weights, GError **error);
 ItuningAdapter *ituning_adapter_new_packed (ItuningGguf *packed,
-    GError **error);
+    ItuningPool *pool, GError **error);
 ItuningAdapter *ituning_adapter_ref (ItuningAdapter *adapter);
 void ituning_adapter_unref (ItuningAdapter *adapter);
 const ItuningModule *ituning_adapter_find (const ItuningAdapter *adapter,

@@ -118,12 +118,13 @@ ituning_vision_new (const ItuningVisionConfig *config, ItuningWeights *weights,
 /**
  * ituning_vision_open:
  * @folder: a CLIP model or its vision tower alone, as downloaded
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): the vision tower; or %NULL with the errors of the
  *   config and the weights
  */
 ItuningVision *
-ituning_vision_open (const char *folder, GError **error)
+ituning_vision_open (const char *folder, ItuningPool *pool, GError **error)
 {
   ItuningVisionConfig config;
   ItuningWeights *weights;
@@ -131,25 +132,32 @@ ituning_vision_open (const char *folder, GError **error)
   if (!ituning_vision_config_load (&config, folder, error))
     return NULL;
   weights = ituning_weights_open (folder, error);
-  return weights != NULL ? ituning_vision_new (&config, weights, error) : NULL;
+  if (weights == NULL)
+    return NULL;
+  ituning_weights_set_pool (weights, pool);
+  return ituning_vision_new (&config, weights, error);
 }
 
 /**
  * ituning_vision_new_packed:
  * @packed: a packed model
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): its vision tower; or %NULL with the errors of the config
  *   and the weights
  */
 ItuningVision *
-ituning_vision_new_packed (ItuningGguf *packed, GError **error)
+ituning_vision_new_packed (ItuningGguf *packed, ItuningPool *pool,
+    GError **error)
 {
   ItuningVisionConfig config;
+  ItuningWeights *weights;
 
   if (!ituning_vision_config_unpack (&config, packed, error))
     return NULL;
-  return ituning_vision_new (&config, ituning_weights_new_packed (packed),
-      error);
+  weights = ituning_weights_new_packed (packed);
+  ituning_weights_set_pool (weights, pool);
+  return ituning_vision_new (&config, weights, error);
 }
 
 /**

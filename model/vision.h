@@ -45,10 +45,12 @@ typedef struct
   ItuningTokenMergeScratch merge;
 } ItuningVisionScratch;
 
-ItuningVision *ituning_vision_open (const char *folder, GError **error);
+ItuningVision *ituning_vision_open (const char *folder, ItuningPool *pool,
+    GError **error);
 ItuningVision *ituning_vision_new (const ItuningVisionConfig *config,
     ItuningWeights *weights, GError **error);
-ItuningVision *ituning_vision_new_packed (ItuningGguf *packed, GError **error);
+ItuningVision *ituning_vision_new_packed (ItuningGguf *packed,
+    ItuningPool *pool, GError **error);
 void ituning_vision_free (ItuningVision *vision);
 gboolean ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,

@@ -29,6 +29,7 @@ struct _ItuningWeights
   guint64 random; /* state of the generator */
   ItuningType random_type; /* of the matrices that it makes */
   ItuningType random_vocabulary; /* of those with a row for each token */
+  ItuningPool *pool; /* borrowed while all is taken: to convert with; or NULL */
   ItuningWeightsStore store; /* where values go; or NULL */
   gpointer store_data;
   ItuningPartInfo info;
@@ -169,6 +170,17 @@ ituning_weights_is_packed (const ItuningWeights *weights)
 {
   return weights->packed != NULL ||
       ituning_type_bits (weights->random_type) > 0;
+}
+
+/**
+ * ituning_weights_set_pool:
+ * @pool: (nullable): the threads to convert and check with what is taken from
+ *   now on; %NULL for the caller's alone
+ */
+void
+ituning_weights_set_pool (ItuningWeights *weights, ItuningPool *pool)
+{
+  weights->pool = pool;
 }
 
 /**
@@ -324,27 +336,94 @@ drop_pages (const void *data, gsize size)
     madvise ((void *) start, end - start, MADV_DONTNEED);
 }
 
+/* --- reading ------------------------------------------------------------ */
+
+/* Values that one task converts and checks, while they are near. */
+#define CHUNK ((gsize) 1 << 16)
+
+/* Reading a tensor of floats, or a quantised one. */
+typedef struct
+{
+  const ItuningTensor *tensor;
+  float *values; /* where floats go; NULL when they are used in place */
+  gsize n;
+  ItuningQuantized *matrix; /* where rows of blocks go */
+  gint finite; /* set to FALSE by the task that finds one that is not */
+} Reading;
+
+static void
+read_chunk (gsize task, guint worker, gpointer data)
+{
+  Reading *job = data;
+  const gsize first = task * CHUNK, n = MIN (CHUNK, job->n - first);
+  const guint8 *from = (const guint8 *) job->tensor->data +
+      first * ituning_type_size (job->tensor->type);
+  float *to = job->values != NULL ? job->values + first : NULL;
+
+  if (to == NULL)
+    ;
+  else if (job->tensor->type == ITUNING_TYPE_F32)
+    memcpy (to, from, n * sizeof (float));
+  else if (job->tensor->type == ITUNING_TYPE_F16)
+    ituning_half_to_float (to, from, n);
+  else
+    ituning_bfloat16_to_float (to, from, n);
+  if (!ituning_kernels_get ()->all_finite (to != NULL ? to
+                                                      : (const float *) from,
+          n))
+    g_atomic_int_set (&job->finite, FALSE);
+}
+
+/* A panel of rows, which lie beside each other. */
+static void
+read_panel (gsize task, guint worker, gpointer data)
+{
+  Reading *job = data;
+  const gsize first = task * ITUNING_QUANT_PANEL;
+  const gsize end = MIN (first + ITUNING_QUANT_PANEL, job->matrix->n_out);
+  const gsize row_size = (gsize) ituning_type_row_size (job->tensor->type,
+      job->matrix->n_in);
+
+  for (gsize row = first; row < end; row++)
+    if (!ituning_quantized_set_row (job->matrix, row,
+            (const guint8 *) job->tensor->data + row * row_size))
+      g_atomic_int_set (&job->finite, FALSE);
+}
+
+/* Returns FALSE when something is a NaN or an infinity. */
+static gboolean
+read_all (ItuningWeights *self, gsize n_tasks, ItuningPoolFunc func,
+    Reading *job)
+{
+  job->finite = TRUE;
+  if (self->pool != NULL)
+    ituning_pool_run (self->pool, n_tasks, func, job);
+  for (gsize task = 0; self->pool == NULL && task < n_tasks; task++)
+    func (task, 0, job);
+  return job->finite;
+}
+
 /* F32 is used in place where it is aligned; all else is copied. */
 static const float *
-as_floats (ItuningWeights *self, const ItuningTensor *tensor, gsize n)
+as_floats (ItuningWeights *self, const ItuningTensor *tensor, const char *name,
+    gsize n)
 {
   const gboolean aligned = (gsize) tensor->data % sizeof (float) == 0;
-  float *values;
+  const gboolean in_place = tensor->type == ITUNING_TYPE_F32 && aligned;
+  Reading job = { .tensor = tensor, .n = n };
 
-  if (tensor->type == ITUNING_TYPE_F32 && aligned) {
+  if (in_place)
     self->info.mapped_size += tensor->size;
-    return tensor->data;
-  }
-  values = own_values (self, n);
-  if (tensor->type == ITUNING_TYPE_F32)
-    memcpy (values, tensor->data, tensor->size);
-  else if (tensor->type == ITUNING_TYPE_F16)
-    ituning_half_to_float (values, tensor->data, n);
   else
-    ituning_bfloat16_to_float (values, tensor->data, n);
-  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
+    job.values = own_values (self, n);
+  if (!read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job)) {
+    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
+    return NULL;
+  }
+  if (!in_place &&
+      (self->packed == NULL || ituning_gguf_is_mapped (self->packed)))
     drop_pages (tensor->data, tensor->size);
-  return values;
+  return in_place ? tensor->data : job.values;
 }
 
 /* The tensor of a file, if it is there and of that shape. */
@@ -376,7 +455,6 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     gsize n_dims, gsize n)
 {
   const ItuningTensor *tensor = check_stored (self, name, dims, n_dims);
-  const float *values;
 
   if (tensor == NULL)
     return NULL;
@@ -388,12 +466,7 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     return NULL;
   }
   self->info.type = MAX (self->info.type, tensor->type);
-  values = as_floats (self, tensor, n);
-  if (!ituning_kernels_get ()->all_finite (values, n)) {
-    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-    return NULL;
-  }
-  return values;
+  return as_floats (self, tensor, name, n);
 }
 
 /* Where the values of a tensor are found, and then where they stay. */
@@ -481,21 +554,14 @@ read_quantized (ItuningWeights *self, const char *full, const gsize *dims)
   g_autofree char *name = name_stored (self, full);
   const ItuningTensor *tensor = find_stored (self, name);
   const guint bits = tensor != NULL ? ituning_type_bits (tensor->type) : 0;
-  const gsize row_size = bits > 0
-      ? (gsize) ituning_type_row_size (tensor->type, dims[1])
-      : 0;
+  Reading job = { .tensor = tensor };
   ItuningQuantized *matrix;
 
   if (bits == 0 || check_stored (self, name, dims, 2) == NULL)
     return NULL;
-  matrix = own_quantized (self, bits, dims);
-  for (gsize row = 0; row < dims[0]; row++) {
-    if (!ituning_quantized_set_row (matrix, row,
-            (const guint8 *) tensor->data + row * row_size)) {
-      fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-      break;
-    }
-  }
+  job.matrix = matrix = own_quantized (self, bits, dims);
+  if (!read_all (self, matrix->n_panels, read_panel, &job))
+    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
   if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
     drop_pages (tensor->data, tensor->size);
   self->info.type = MAX (self->info.type, tensor->type);
@@ -639,6 +705,7 @@ gboolean
 ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
     GError **error)
 {
+  weights->pool = NULL;
   if (weights->failure != NULL) {
     g_propagate_error (error, g_steal_pointer (&weights->failure));
     return FALSE;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/gguf.h"
+#include "model/kernels/pool.h"
 
 typedef struct _ItuningWeights ItuningWeights;
 
@@ -25,6 +26,7 @@ ItuningWeights *ituning_weights_new_random (guint32 seed);
 ItuningWeights *ituning_weights_new_random_of_type (guint32 seed,
     ItuningType type, ItuningType vocabulary);
 ItuningWeights *ituning_weights_new_copy (const ItuningWeights *source);
+void ituning_weights_set_pool (ItuningWeights *weights, ItuningPool *pool);
 void ituning_weights_free (ItuningWeights *weights);
 gboolean ituning_weights_is_packed (const ItuningWeights *weights);
 void ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "model/gguf.h"
@@ -607,6 +608,29 @@ test_halves_survive (void)
   }
 }
 
+/* Many at once are what they are one by one. */
+static void
+test_many_halves_are_as_one (void)
+{
+  const gsize n = 0x10000;
+  g_autofree guint16 *halves = g_new (guint16, n);
+  g_autofree float *many = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    halves[i] = (guint16) i;
+  for (gsize start = 0; start < 3; start++) {
+    ituning_half_to_float (many, halves + start, n - 3);
+    for (gsize i = 0; i < n - 3; i++) {
+      float one;
+      ituning_half_to_float (&one, halves + start + i, 1);
+      if (halves[start + i] % 0x8000 > 0x7c00)
+        g_assert_true (isnan (many[i]) && isnan (one));
+      else
+        g_assert_cmpmem (&many[i], sizeof (float), &one, sizeof (float));
+    }
+  }
+}
+
 static void
 test_halves_round_to_even (void)
 {
@@ -699,6 +723,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gguf/write/too-large-for-a-type-is-said",
       test_too_large_for_a_type_is_said);
   g_test_add_func ("/gguf/half/halves-survive", test_halves_survive);
+  g_test_add_func ("/gguf/many-halves-are-as-one", test_many_halves_are_as_one);
   g_test_add_func ("/gguf/half/halves-round-to-even",
       test_halves_round_to_even);
   g_test_add_func ("/gguf/half/too-large-for-a-half-is-told",
