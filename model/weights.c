@@ -261,10 +261,28 @@ ituning_weights_has (ItuningWeights *weights, const char *name)
   return is_random (weights) || find_stored (weights, stored) != NULL;
 }
 
+#define LARGE_PAGE ((gsize) 2 << 20)
+
+/* Memory that is about to be filled comes in large pages, where there are such:
+ * a page at a time takes longer than to fill it. What is left over stays small. */
+static float *
+allocate_values (gsize n)
+{
+  const gsize size = n * sizeof (float);
+  float *values = g_aligned_alloc (MAX (n, 1), sizeof (float),
+      size >= LARGE_PAGE ? LARGE_PAGE : 64);
+
+#ifdef MADV_HUGEPAGE
+  if (size >= LARGE_PAGE)
+    madvise (values, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#endif
+  return values;
+}
+
 static float *
 own_values (ItuningWeights *self, gsize n)
 {
-  float *values = g_aligned_alloc (MAX (n, 1), sizeof (float), 64);
+  float *values = allocate_values (n);
 
   g_ptr_array_add (self->owned, values);
   self->info.owned_size += n * sizeof (float);
