@@ -94,8 +94,7 @@ add_time (gint64 *stage, gint64 start)
  *
  * Images that are encoded from now on cost less: layer after layer the vision
  * encoder merges tokens that are alike (Token Merging, Bolya et al. 2023), and
- * captions attend to those that are left. More than half of them may go before
- * captions become noticeably worse. With all tokens nothing is merged, and
+ * captions attend to those that are left. With all tokens nothing is merged, and
  * results are what they are without this call, to the last bit.
  */
 void

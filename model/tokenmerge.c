@@ -71,9 +71,9 @@ typedef struct
 {
   const ItuningKernels *kernels;
   float *metric; /* [B, P, E] */
-  Link *links; /* [B, count_links (P)] */
+  Link *links; /* [B, n_links] */
   const float *keys; /* [B, P, D] */
-  gsize P, D, E, n_heads;
+  gsize P, D, E, n_heads, n_links;
 } Job;
 
 /* The mean of a token's keys over the heads, of length 1 so that a product is a
@@ -99,7 +99,7 @@ static void
 find_link (gsize task, guint worker, gpointer data)
 {
   const Job *job = data;
-  const gsize n = count_links (job->P), image = task / n;
+  const gsize n = job->n_links, image = task / n;
   const gsize from = 2 * (task % n) + 2;
   const float *metric = job->metric + image * job->P * job->E;
   Link *link = &job->links[task];
@@ -172,7 +172,7 @@ ituning_tokenmerge_run (ItuningPool *pool, ItuningTokenMergeScratch *scratch,
     gsize D, gsize n_heads)
 {
   const gsize E = D / n_heads, n = count_links (P);
-  Job job = { ituning_kernels_get (), NULL, NULL, keys, P, D, E, n_heads };
+  Job job = { ituning_kernels_get (), NULL, NULL, keys, P, D, E, n_heads, n };
 
   g_assert (n_keep <= P && P - n_keep <= n);
   if (scratch->links == NULL)
