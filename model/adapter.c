@@ -67,12 +67,13 @@ ituning_adapter_new (ItuningAdapterConfig *config, ItuningWeights *weights,
 /**
  * ituning_adapter_open:
  * @folder: holds an adapter's `config.json` and weights
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): the adapter; or %NULL with the errors of the
  *   config and the weights
  */
 ItuningAdapter *
-ituning_adapter_open (const char *folder, GError **error)
+ituning_adapter_open (const char *folder, ItuningPool *pool, GError **error)
 {
   g_auto (ItuningAdapterConfig) config = { 0 };
   ItuningWeights *weights;
@@ -80,25 +81,32 @@ ituning_adapter_open (const char *folder, GError **error)
   if (!ituning_adapter_config_load (&config, folder, error))
     return NULL;
   weights = ituning_weights_open (folder, error);
-  return weights != NULL ? ituning_adapter_new (&config, weights, error) : NULL;
+  if (weights == NULL)
+    return NULL;
+  ituning_weights_set_pool (weights, pool);
+  return ituning_adapter_new (&config, weights, error);
 }
 
 /**
  * ituning_adapter_new_packed:
  * @packed: a packed model
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): its adapter; or %NULL with the errors of the config
  *   and the weights
  */
 ItuningAdapter *
-ituning_adapter_new_packed (ItuningGguf *packed, GError **error)
+ituning_adapter_new_packed (ItuningGguf *packed, ItuningPool *pool,
+    GError **error)
 {
   g_auto (ItuningAdapterConfig) config = { 0 };
+  ItuningWeights *weights;
 
   if (!ituning_adapter_config_unpack (&config, packed, error))
     return NULL;
-  return ituning_adapter_new (&config, ituning_weights_new_packed (packed),
-      error);
+  weights = ituning_weights_new_packed (packed);
+  ituning_weights_set_pool (weights, pool);
+  return ituning_adapter_new (&config, weights, error);
 }
 
 /**
@@ -196,6 +204,8 @@ transpose_keys (float *out, gsize stride, const float *keys, gsize S, gsize R)
  * @pool: the threads to work with
  * @visual_tokens: [S, D] visual tokens of one image
  * @S: how many
+ * @log_sizes: (nullable): [S] the logarithm of how many tokens of the vision
+ *   tower each stands for; %NULL where it is one
  * @image_embeds: (nullable): [projection_dim] its image embedding, for an
  *   adapter with a prefix
  *
@@ -203,7 +213,8 @@ transpose_keys (float *out, gsize stride, const float *keys, gsize S, gsize R)
  */
 ItuningMemory *
 ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
-    const float *visual_tokens, gsize S, const float *image_embeds)
+    const float *visual_tokens, gsize S, const float *log_sizes,
+    const float *image_embeds)
 {
   const gsize R = adapter->config.bottleneck_size, size = S * R;
   const gsize n = MAX (adapter->config.n_layers, 1);
@@ -224,6 +235,8 @@ ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
     ituning_linear_forward (pool, self->values + i * size, visual_tokens,
         &adapter->modules[i].v, S, 1.0f, FALSE);
   }
+  if (log_sizes != NULL)
+    self->log_sizes = g_memdup2 (log_sizes, S * sizeof (float));
   if (adapter->config.prefix_length > 0)
     self->prefix = make_prefix (adapter, pool, image_embeds);
   return self;
@@ -252,6 +265,7 @@ ituning_memory_unref (ItuningMemory *memory)
     return;
   g_aligned_free (memory->keys);
   g_aligned_free (memory->values);
+  g_free (memory->log_sizes);
   g_free (memory->prefix);
   ituning_adapter_unref (memory->adapter);
   g_free (memory);
@@ -287,6 +301,8 @@ attend (gsize task, guint worker, gpointer data)
   job->kernels->combine (scores, q, memory->keys + (module + first) * stride,
       stride, E, stride);
   job->kernels->scale (scores, scale, S);
+  if (memory->log_sizes != NULL)
+    job->kernels->add (scores, memory->log_sizes, S);
   job->kernels->softmax (scores, S);
   job->kernels->combine (out, scores, memory->values + module * S + first, R, S,
       E);

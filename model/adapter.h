@@ -14,7 +14,7 @@
  *   x += scale * (softmax (Q K^T / sqrt (R / heads)) Z Wo + bo)
  *
  * where V [S, D] are the image's visual tokens. Every text token sees every
- * visual token.
+ * visual token. Where one stands for s of them, log s is added to its scores.
  *
  * For comparison an adapter may have, in place of modules or beside them, a
  * prefix (Mokady et al. 2021, ClipCap, section 3.2): P embeddings that stand
@@ -49,6 +49,7 @@ typedef struct
   gsize stride; /* of a row of @keys: at least S */
   float *keys; /* owned: [modules, R, stride], transposed, zeros behind S */
   float *values; /* owned: [modules, S, R] */
+  float *log_sizes; /* owned: [S] added to scores; NULL without such */
   float *prefix; /* owned: [prefix_length, C]; NULL without one */
 } ItuningMemory;
 
@@ -58,11 +59,12 @@ typedef struct
   ItuningBuffer q, attended, scores;
 } ItuningAdapterScratch;
 
-ItuningAdapter *ituning_adapter_open (const char *folder, GError **error);
+ItuningAdapter *ituning_adapter_open (const char *folder, ItuningPool *pool,
+    GError **error);
 ItuningAdapter *ituning_adapter_new (ItuningAdapterConfig *config,
     ItuningWeights *weights, GError **error);
 ItuningAdapter *ituning_adapter_new_packed (ItuningGguf *packed,
-    GError **error);
+    ItuningPool *pool, GError **error);
 ItuningAdapter *ituning_adapter_ref (ItuningAdapter *adapter);
 void ituning_adapter_unref (ItuningAdapter *adapter);
 const ItuningModule *ituning_adapter_find (const ItuningAdapter *adapter,
@@ -74,6 +76,7 @@ void ituning_adapter_scratch_clear (ItuningAdapterScratch *scratch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningAdapter, ituning_adapter_unref)
 
 ItuningMemory *ituning_memory_new (ItuningAdapter *adapter, ItuningPool *pool,
-    const float *visual_tokens, gsize S, const float *image_embeds);
+    const float *visual_tokens, gsize S, const float *log_sizes,
+    const float *image_embeds);
 ItuningMemory *ituning_memory_ref (ItuningMemory *memory);
 void ituning_memory_unref (ItuningMemory *memory);

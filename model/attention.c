@@ -26,6 +26,7 @@ typedef struct
 typedef struct
 {
   gsize n_queries, n_keys;
+  gsize key; /* its first row of keys */
   gsize q, kv, out; /* offsets of its first elements */
 } Part;
 
@@ -48,6 +49,7 @@ find_part (const ItuningAttention *shape, gsize sequence, gsize head)
                      sequence + 1) -
         query,
     .n_keys = get_start (shape->key_starts, shape->n_keys, sequence + 1) - key,
+    .key = key,
     .q = query * shape->q_stride + column,
     .kv = key * shape->kv_stride + column,
     .out = query * shape->out_stride + column,
@@ -93,6 +95,8 @@ compute_probabilities (const Job *job, const Part *part, float *p, gsize first,
       shape->head_size, shape->scale, 0.0f);
   for (gsize row = 0; row < n; row++) {
     const gsize seen = shape->causal ? MIN (first + row + 1, S) : S;
+    if (shape->key_bias != NULL)
+      job->kernels->add (p + row * S, shape->key_bias + part->key, seen);
     job->kernels->softmax (p + row * S, seen);
     memset (p + row * S + seen, 0, (S - seen) * sizeof (float));
   }

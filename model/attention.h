@@ -12,6 +12,8 @@
  * @query_starts: (nullable): [n_sequences + 1] first row of each sequence's
  *   queries, and the number of rows: for sequences of different lengths
  * @key_starts: (nullable): [n_sequences + 1] likewise for keys and values
+ * @key_bias: (nullable): a number for each row of keys that is added to its
+ *   scores, behind @scale
  * @n_heads: heads; head h reads columns h head_size to (h + 1) head_size
  * @head_size: width of a head
  * @q_stride: from one row of queries to the next
@@ -29,6 +31,7 @@ typedef struct
   gsize n_sequences;
   gsize n_queries, n_keys;
   const gsize *query_starts, *key_starts;
+  const float *key_bias;
   gsize n_heads, head_size;
   gsize q_stride, kv_stride, out_stride;
   float scale;

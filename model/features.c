@@ -6,21 +6,24 @@
 /**
  * ituning_features_new:
  * @vision: the network that will fill them
+ * @n_tokens: tokens that it leaves
  *
  * Returns: (transfer full): features whose values are still to be written
  */
 ItuningFeatures *
-ituning_features_new (const ItuningVision *vision)
+ituning_features_new (const ItuningVision *vision, gsize n_tokens)
 {
   ItuningFeatures *self = g_new0 (ItuningFeatures, 1);
 
   g_atomic_ref_count_init (&self->refs);
   g_mutex_init (&self->lock);
-  self->n_tokens = vision->n_tokens;
+  self->n_tokens = n_tokens;
   self->D = vision->config.hidden_size;
   self->n_embeds = vision->config.projection_dim;
   self->last_hidden_state = g_aligned_alloc (self->n_tokens * self->D,
       sizeof (float), 64);
+  if (n_tokens < vision->n_tokens)
+    self->log_sizes = g_new0 (float, n_tokens);
   self->image_embeds = g_aligned_alloc (self->n_embeds, sizeof (float), 64);
   return self;
 }
@@ -50,6 +53,7 @@ ituning_features_unref (ItuningFeatures *features)
   ituning_memory_unref (features->memory);
   g_aligned_free (features->last_hidden_state);
   g_aligned_free (features->image_embeds);
+  g_free (features->log_sizes);
   g_mutex_clear (&features->lock);
   g_free (features);
 }
@@ -59,13 +63,26 @@ ituning_features_unref (ItuningFeatures *features)
  *
  * Returns: (transfer none): [num_tokens, hidden_size] all tokens of the last
  *   layer of CLIP's vision transformer, class token first, before the post
- *   layer norm
+ *   layer norm; of a session that was to leave fewer,
+ *   [ituning_features_get_n_tokens (), hidden_size]
  */
 const float *
 ituning_features_get_last_hidden_state (const ItuningFeatures *features)
 {
   g_return_val_if_fail (features != NULL, NULL);
   return features->last_hidden_state;
+}
+
+/**
+ * ituning_features_get_n_tokens:
+ *
+ * Returns: visual tokens: the model's num_tokens, or what is left of them
+ */
+gsize
+ituning_features_get_n_tokens (const ItuningFeatures *features)
+{
+  g_return_val_if_fail (features != NULL, 0);
+  return features->n_tokens;
 }
 
 /**
@@ -94,7 +111,7 @@ ituning_features_check (const ItuningFeatures *features,
   const ItuningVision *vision = model->backbone->vision;
 
   if (features->D == vision->config.hidden_size &&
-      features->n_tokens == vision->n_tokens)
+      (features->n_tokens == vision->n_tokens || features->log_sizes != NULL))
     return TRUE;
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
       "the features are %" G_GSIZE_FORMAT " tokens of %" G_GSIZE_FORMAT
@@ -144,7 +161,7 @@ ituning_features_get_memory (ItuningFeatures *features,
     ituning_features_visual_tokens (features, model, tokens);
     ituning_memory_unref (features->memory);
     features->memory = ituning_memory_new (model->adapter,
-        model->backbone->pool, tokens, features->n_tokens,
+        model->backbone->pool, tokens, features->n_tokens, features->log_sizes,
         features->image_embeds);
   }
   memory = ituning_memory_ref (features->memory);

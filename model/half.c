@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 static float
 from_bits (guint32 bits)
 {
@@ -35,6 +39,30 @@ half_value (guint16 half)
   return from_bits (sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+#if defined(__x86_64__)
+
+/* Exact, as the other way is. Returns how many it took: all whole eights. */
+__attribute__ ((target ("avx,f16c"))) static gsize
+convert_eights (float *out, const guint8 *half, gsize n)
+{
+  gsize i = 0;
+
+  for (; i + 8 <= n; i += 8)
+    _mm256_storeu_ps (out + i,
+        _mm256_cvtph_ps (_mm_loadu_si128 (
+            (const __m128i_u *) (const void *) (half + 2 * i))));
+  return i;
+}
+
+/* Compilers know the name of no f16c to ask for; who has AVX2 has it. */
+static gboolean
+can_convert_eights (void)
+{
+  return __builtin_cpu_supports ("avx2") != 0;
+}
+
+#endif
+
 /**
  * ituning_half_to_float:
  * @out: [@n] output
@@ -44,8 +72,13 @@ void
 ituning_half_to_float (float *out, const void *half, gsize n)
 {
   const guint8 *bytes = half;
+  gsize done = 0;
 
-  for (gsize i = 0; i < n; i++)
+#if defined(__x86_64__)
+  if (n >= 8 && can_convert_eights ())
+    done = convert_eights (out, bytes, n);
+#endif
+  for (gsize i = done; i < n; i++)
     out[i] = half_value (read_16 (bytes + 2 * i));
 }
 

@@ -264,10 +264,26 @@ typedef struct
   } adapter;
 } ItuningModelInfo;
 
+/**
+ * ItuningPartTypes:
+ * @vision: of the vision tower's matrices
+ * @language: of the language model's blocks'
+ * @vocabulary: of its token embedding, and of its output layer
+ * @adapter: of the adapter's
+ */
+typedef struct
+{
+  ItuningType vision;
+  ItuningType language;
+  ItuningType vocabulary;
+  ItuningType adapter;
+} ItuningPartTypes;
+
 ITUNING_API ItuningModel *ituning_model_open (const char *path,
     const ItuningModelOptions *options, GError **error);
 ITUNING_API ItuningModel *ituning_model_open_random (const char *size,
-    ItuningType type, guint n_threads, guint32 seed, GError **error);
+    const ItuningPartTypes *types, guint n_threads, guint32 seed,
+    GError **error);
 ITUNING_API ItuningModel *ituning_model_with_adapter (ItuningModel *model,
     const char *adapter, GError **error);
 ITUNING_API gboolean ituning_model_is_built_in (void);
@@ -275,6 +291,9 @@ ITUNING_API void ituning_model_set_description (ItuningModel *model,
     const char *description);
 ITUNING_API gboolean ituning_model_save (ItuningModel *model, const char *path,
     ItuningType type, GCancellable *cancellable, GError **error);
+ITUNING_API gboolean ituning_model_save_mixed (ItuningModel *model,
+    const char *path, const ItuningPartTypes *types, GCancellable *cancellable,
+    GError **error);
 ITUNING_API ItuningModel *ituning_model_ref (ItuningModel *model);
 ITUNING_API void ituning_model_unref (ItuningModel *model);
 ITUNING_API const ItuningModelInfo *ituning_model_get_info (
@@ -349,12 +368,37 @@ typedef struct
   double confidence;
 } ItuningCaption;
 
+/**
+ * ItuningTimes:
+ * @preprocess: resizing, cropping and normalising
+ * @encode: the vision encoder
+ * @image: the adapter's keys and values of the images, and its prefix; next to
+ *   nothing where they were captioned before
+ * @steps: the blocks of the language model, with the adapter's modules
+ * @vocabulary: the scores of all tokens of the vocabulary
+ * @search: choosing among them
+ *
+ * Where the time of a session's last calls went, in microseconds: the first two
+ * of the last one that encoded, the others of the last one that captioned.
+ */
+typedef struct
+{
+  gint64 preprocess;
+  gint64 encode;
+  gint64 image;
+  gint64 steps;
+  gint64 vocabulary;
+  gint64 search;
+} ItuningTimes;
+
 ITUNING_API void ituning_caption_free (ItuningCaption *caption);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningCaption, ituning_caption_free)
 
 ITUNING_API ItuningFeatures *ituning_features_ref (ItuningFeatures *features);
 ITUNING_API void ituning_features_unref (ItuningFeatures *features);
 ITUNING_API const float *ituning_features_get_last_hidden_state (
+    const ItuningFeatures *features);
+ITUNING_API gsize ituning_features_get_n_tokens (
     const ItuningFeatures *features);
 ITUNING_API const float *ituning_features_get_image_embeds (
     const ItuningFeatures *features);
@@ -366,6 +410,10 @@ ituning_generate_options_check (const ItuningGenerateOptions *options,
 
 ITUNING_API ItuningSession *ituning_session_new (ItuningModel *model);
 ITUNING_API void ituning_session_free (ItuningSession *session);
+ITUNING_API void ituning_session_get_times (const ItuningSession *session,
+    ItuningTimes *times);
+ITUNING_API void ituning_session_set_visual_tokens (ItuningSession *session,
+    gsize n_tokens);
 ITUNING_API gboolean ituning_session_encode (ItuningSession *session,
     const ItuningImage *images, gsize n_images, ItuningFeatures **features,
     GCancellable *cancellable, GError **error);

@@ -100,12 +100,13 @@ ituning_language_new (const ItuningLanguageConfig *config,
 /**
  * ituning_language_open:
  * @folder: a GPT-2 as downloaded
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): the language model; or %NULL with the errors of
  *   the config and the weights
  */
 ItuningLanguage *
-ituning_language_open (const char *folder, GError **error)
+ituning_language_open (const char *folder, ItuningPool *pool, GError **error)
 {
   ItuningLanguageConfig config;
   ItuningWeights *weights;
@@ -113,26 +114,32 @@ ituning_language_open (const char *folder, GError **error)
   if (!ituning_language_config_load (&config, folder, error))
     return NULL;
   weights = ituning_weights_open (folder, error);
-  return weights != NULL ? ituning_language_new (&config, weights, error)
-                         : NULL;
+  if (weights == NULL)
+    return NULL;
+  ituning_weights_set_pool (weights, pool);
+  return ituning_language_new (&config, weights, error);
 }
 
 /**
  * ituning_language_new_packed:
  * @packed: a packed model
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): its language model; or %NULL with the errors of the config
  *   and the weights
  */
 ItuningLanguage *
-ituning_language_new_packed (ItuningGguf *packed, GError **error)
+ituning_language_new_packed (ItuningGguf *packed, ItuningPool *pool,
+    GError **error)
 {
   ItuningLanguageConfig config;
+  ItuningWeights *weights;
 
   if (!ituning_language_config_unpack (&config, packed, error))
     return NULL;
-  return ituning_language_new (&config, ituning_weights_new_packed (packed),
-      error);
+  weights = ituning_weights_new_packed (packed);
+  ituning_weights_set_pool (weights, pool);
+  return ituning_language_new (&config, weights, error);
 }
 
 /**

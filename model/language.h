@@ -33,11 +33,12 @@ typedef struct
   ItuningLinear head; /* C -> V */
 } ItuningLanguage;
 
-ItuningLanguage *ituning_language_open (const char *folder, GError **error);
+ItuningLanguage *ituning_language_open (const char *folder, ItuningPool *pool,
+    GError **error);
 ItuningLanguage *ituning_language_new (const ItuningLanguageConfig *config,
     ItuningWeights *weights, GError **error);
 ItuningLanguage *ituning_language_new_packed (ItuningGguf *packed,
-    GError **error);
+    ItuningPool *pool, GError **error);
 void ituning_language_embed (const ItuningLanguage *language, float *x,
     guint32 id);
 void ituning_language_free (ItuningLanguage *language);

@@ -135,13 +135,13 @@ backbone_open (const Place *vision, const Place *language, guint n_threads,
   g_autoptr (ItuningBackbone) self = ituning_backbone_new (n_threads);
 
   self->vision = vision->packed != NULL
-      ? ituning_vision_new_packed (vision->packed, error)
-      : ituning_vision_open (vision->path, error);
+      ? ituning_vision_new_packed (vision->packed, self->pool, error)
+      : ituning_vision_open (vision->path, self->pool, error);
   if (self->vision == NULL || !open_preprocessor (self, vision, error))
     return NULL;
   self->language = language->packed != NULL
-      ? ituning_language_new_packed (language->packed, error)
-      : ituning_language_open (language->path, error);
+      ? ituning_language_new_packed (language->packed, self->pool, error)
+      : ituning_language_open (language->path, self->pool, error);
   if (self->language == NULL || !open_tokenizer (self, language, error))
     return NULL;
   return g_steal_pointer (&self);
@@ -257,8 +257,8 @@ open_adapter (const ItuningBackbone *backbone, const Place *place,
     GError **error)
 {
   g_autoptr (ItuningAdapter) adapter = place->packed != NULL
-      ? ituning_adapter_new_packed (place->packed, error)
-      : ituning_adapter_open (place->path, error);
+      ? ituning_adapter_new_packed (place->packed, backbone->pool, error)
+      : ituning_adapter_open (place->path, backbone->pool, error);
 
   if (adapter == NULL || !check_fit (backbone, adapter, place->path, error))
     return NULL;

@@ -9,6 +9,7 @@ typedef enum
   ITUNING_NAME_PLAIN, /* stays F32: little of it, or it decides results */
   ITUNING_NAME_MATRIX, /* [out, in]; may be of a narrower type */
   ITUNING_NAME_CONV1D, /* likewise; folders have it as [in, out] */
+  ITUNING_NAME_VOCABULARY, /* a matrix with a row for each token */
 } ItuningNameKind;
 
 char *ituning_name_pack (const char *name, ItuningNameKind *kind);

@@ -25,18 +25,49 @@ static const struct
 };
 
 static gboolean
-find_file_type (ItuningType type, guint *file_type, GError **error)
+check_type (ItuningType type, GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (file_types); i++) {
-    if (file_types[i].type == type) {
-      *file_type = file_types[i].file_type;
+  for (gsize i = 0; i < G_N_ELEMENTS (file_types); i++)
+    if (file_types[i].type == type)
       return TRUE;
-    }
-  }
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
       "a model cannot be stored as %s; as F32, F16, BF16, Q8_0 or Q4_0 it can",
       ituning_type_name (type));
   return FALSE;
+}
+
+static gboolean
+check_types (const ItuningPartTypes *types, GError **error)
+{
+  return check_type (types->vision, error) &&
+      check_type (types->language, error) &&
+      check_type (types->vocabulary, error) &&
+      check_type (types->adapter, error);
+}
+
+/* The type of most parameters; of equally many the first one's. */
+static guint
+choose_file_type (const ItuningModel *model, const ItuningPartTypes *types)
+{
+  const ItuningModelInfo *info = &model->info;
+  const guint64 vocabulary = info->language.vocab_size * info->language.n_embd;
+  guint64 most = 0;
+  guint file_type = 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (file_types); i++) {
+    const ItuningType type = file_types[i].type;
+    const guint64 n = (types->vision == type ? info->vision.part.n_parameters
+                                             : 0) +
+        (types->language == type ? info->language.part.n_parameters - vocabulary
+                                 : 0) +
+        (types->vocabulary == type ? vocabulary : 0) +
+        (types->adapter == type ? info->adapter.part.n_parameters : 0);
+    if (n > most) {
+      most = n;
+      file_type = file_types[i].file_type;
+    }
+  }
+  return file_type;
 }
 
 /* The file's own name, without its ending. */
@@ -107,19 +138,41 @@ gboolean
 ituning_model_save (ItuningModel *model, const char *path, ItuningType type,
     GCancellable *cancellable, GError **error)
 {
-  g_autoptr (ItuningGgufWriter) writer = NULL;
-  guint file_type;
+  const ItuningPartTypes types = { type, type, type, type };
 
-  g_return_val_if_fail (model != NULL && path != NULL, FALSE);
-  if (!find_file_type (type, &file_type, error))
+  return ituning_model_save_mixed (model, path, &types, cancellable, error);
+}
+
+/**
+ * ituning_model_save_mixed:
+ * @model: a model
+ * @path: packed file to write
+ * @types: what the matrices of each part become
+ * @cancellable: (nullable): ends it early
+ *
+ * As ituning_model_save (), with a type for each part.
+ *
+ * Returns: FALSE as ituning_model_save ()
+ */
+gboolean
+ituning_model_save_mixed (ItuningModel *model, const char *path,
+    const ItuningPartTypes *types, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (ItuningGgufWriter) writer = NULL;
+
+  g_return_val_if_fail (model != NULL && path != NULL && types != NULL, FALSE);
+  if (!check_types (types, error))
     return FALSE;
   writer = ituning_gguf_writer_new ();
-  pack_general (writer, model, path, file_type);
+  pack_general (writer, model, path, choose_file_type (model, types));
   if (!pack_keys (writer, model, error))
     return FALSE;
-  ituning_weights_pack (model->backbone->vision->weights, type, writer);
-  ituning_weights_pack (model->backbone->language->weights, type, writer);
+  ituning_weights_pack (model->backbone->vision->weights, types->vision,
+      types->vision, writer);
+  ituning_weights_pack (model->backbone->language->weights, types->language,
+      types->vocabulary, writer);
   if (model->adapter != NULL)
-    ituning_weights_pack (model->adapter->weights, type, writer);
+    ituning_weights_pack (model->adapter->weights, types->adapter,
+        types->adapter, writer);
   return ituning_gguf_writer_save (writer, path, cancellable, error);
 }

@@ -33,7 +33,7 @@ make_adapter (gsize n_embd, gsize n_layer, gsize n_head, ItuningType type,
   for (gsize i = 0; i < n_layer; i++)
     config.layers[i] = (guint) i;
   return ituning_adapter_new (&config,
-      ituning_weights_new_random_of_type (seed, type), error);
+      ituning_weights_new_random_of_type (seed, type, type), error);
 }
 
 static const ItuningVisionConfig vit_b_16 = {
@@ -67,10 +67,17 @@ make_gpt2 (gsize n_embd, gsize n_layer, gsize n_head)
   };
 }
 
+static gboolean
+can_make (ItuningType type)
+{
+  return type == ITUNING_TYPE_F32 || ituning_type_bits (type) > 0;
+}
+
 /**
  * ituning_model_open_random:
  * @size: "base", "medium" or "large": the paper's models
- * @type: F32; or Q8_0 or Q4_0, for matrices as a packed file of it has them
+ * @types: (nullable): of the parts: F32; or Q8_0 or Q4_0, for matrices as a
+ *   packed file of it has them; %NULL for F32
  * @n_threads: threads that one call works with; 0 for one per processor
  * @seed: the same seed gives the same weights
  *
@@ -81,12 +88,16 @@ make_gpt2 (gsize n_embd, gsize n_layer, gsize n_head)
  *   another size
  */
 ItuningModel *
-ituning_model_open_random (const char *size, ItuningType type, guint n_threads,
-    guint32 seed, GError **error)
+ituning_model_open_random (const char *size, const ItuningPartTypes *types,
+    guint n_threads, guint32 seed, GError **error)
 {
+  const ItuningPartTypes floats = { ITUNING_TYPE_F32, ITUNING_TYPE_F32,
+    ITUNING_TYPE_F32, ITUNING_TYPE_F32 };
+  const ItuningPartTypes *of = types != NULL ? types : &floats;
+
   g_return_val_if_fail (size != NULL, NULL);
-  g_return_val_if_fail (type == ITUNING_TYPE_F32 ||
-          ituning_type_bits (type) > 0,
+  g_return_val_if_fail (can_make (of->vision) && can_make (of->language) &&
+          can_make (of->vocabulary) && can_make (of->adapter),
       NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (sizes); i++) {
     g_autoptr (ItuningBackbone) backbone = NULL;
@@ -98,13 +109,16 @@ ituning_model_open_random (const char *size, ItuningType type, guint n_threads,
     gpt2 = make_gpt2 (sizes[i].n_embd, sizes[i].n_layer, sizes[i].n_head);
     backbone = ituning_backbone_new (n_threads);
     backbone->vision = ituning_vision_new (&vit_b_16,
-        ituning_weights_new_random_of_type (seed, type), error);
+        ituning_weights_new_random_of_type (seed, of->vision, of->vision),
+        error);
     backbone->language = ituning_language_new (&gpt2,
-        ituning_weights_new_random_of_type (seed + 1, type), error);
+        ituning_weights_new_random_of_type (seed + 1, of->language,
+            of->vocabulary),
+        error);
     backbone->preprocessor = ituning_preprocessor_new_default (
         vit_b_16.image_size);
     adapter = make_adapter (sizes[i].n_embd, sizes[i].n_layer, sizes[i].n_head,
-        type, seed + 2, error);
+        of->adapter, seed + 2, error);
     return ituning_model_new (g_steal_pointer (&backbone), adapter);
   }
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,

@@ -16,9 +16,11 @@
 struct _ItuningSession
 {
   ItuningModel *model; /* owned reference */
+  gsize n_tokens; /* to leave of an image */
+  ItuningTimes times;
   ItuningVisionScratch vision;
   ItuningDecoder decoder;
-  ItuningBuffer pixels, hidden, embeds, logits;
+  ItuningBuffer pixels, hidden, log_sizes, embeds, logits;
 };
 
 /**
@@ -36,6 +38,7 @@ ituning_session_new (ItuningModel *model)
   g_return_val_if_fail (model != NULL, NULL);
   self = g_new0 (ItuningSession, 1);
   self->model = ituning_model_ref (model);
+  self->n_tokens = model->backbone->vision->n_tokens;
   return self;
 }
 
@@ -52,13 +55,55 @@ ituning_session_free (ItuningSession *session)
   ituning_decoder_clear (&session->decoder);
   ituning_buffer_clear (&session->pixels);
   ituning_buffer_clear (&session->hidden);
+  ituning_buffer_clear (&session->log_sizes);
   ituning_buffer_clear (&session->embeds);
   ituning_buffer_clear (&session->logits);
   ituning_model_unref (session->model);
   g_free (session);
 }
 
+/**
+ * ituning_session_get_times:
+ * @session: a session
+ * @times: (out): where the time of its last calls went
+ */
+void
+ituning_session_get_times (const ItuningSession *session, ItuningTimes *times)
+{
+  g_return_if_fail (session != NULL && times != NULL);
+  *times = session->times;
+}
+
+/* Adds the time since @start to a stage; returns the time that it ends at. */
+static gint64
+add_time (gint64 *stage, gint64 start)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  *stage += now - start;
+  return now;
+}
+
 /* --- encoding ----------------------------------------------------------- */
+
+/**
+ * ituning_session_set_visual_tokens:
+ * @session: a session
+ * @n_tokens: visual tokens that are left of an image, class token included; 0
+ *   for all, as at first; the nearest possible number is taken
+ *
+ * Images that are encoded from now on cost less: layer after layer the vision
+ * encoder merges tokens that are alike (Token Merging, Bolya et al. 2023), and
+ * captions attend to those that are left. With all tokens nothing is merged, and
+ * results are what they are without this call, to the last bit.
+ */
+void
+ituning_session_set_visual_tokens (ItuningSession *session, gsize n_tokens)
+{
+  g_return_if_fail (session != NULL);
+  session->n_tokens =
+      ituning_vision_clamp_tokens (session->model->backbone->vision, n_tokens);
+}
 
 /**
  * ituning_session_encode_pixels:
@@ -78,24 +123,33 @@ ituning_session_encode_pixels (ItuningSession *session,
     const float *pixel_values, gsize n_images, ItuningFeatures **features,
     GCancellable *cancellable, GError **error)
 {
+  const gint64 start = g_get_monotonic_time ();
   const ItuningBackbone *backbone;
   const ItuningVision *vision;
   gsize tokens, width;
-  float *hidden, *embeds;
+  float *hidden, *log_sizes, *embeds;
 
   g_return_val_if_fail (session != NULL && features != NULL, FALSE);
   g_return_val_if_fail (pixel_values != NULL || n_images == 0, FALSE);
   backbone = session->model->backbone;
   vision = backbone->vision;
-  tokens = vision->n_tokens * vision->config.hidden_size;
+  tokens = session->n_tokens * vision->config.hidden_size;
   width = vision->config.projection_dim;
   hidden = ituning_buffer_reserve (&session->hidden, n_images * tokens);
+  log_sizes = ituning_buffer_reserve (&session->log_sizes,
+      n_images * session->n_tokens);
   embeds = ituning_buffer_reserve (&session->embeds, n_images * width);
+  session->times.encode = 0;
   if (!ituning_vision_forward (vision, &session->vision, backbone->pool, hidden,
-          embeds, pixel_values, n_images, cancellable, error))
+          log_sizes, embeds, pixel_values, n_images, session->n_tokens,
+          cancellable, error))
     return FALSE;
+  add_time (&session->times.encode, start);
   for (gsize i = 0; i < n_images; i++) {
-    features[i] = ituning_features_new (vision);
+    features[i] = ituning_features_new (vision, session->n_tokens);
+    if (features[i]->log_sizes != NULL)
+      memcpy (features[i]->log_sizes, log_sizes + i * session->n_tokens,
+          session->n_tokens * sizeof (float));
     memcpy (features[i]->last_hidden_state, hidden + i * tokens,
         tokens * sizeof (float));
     memcpy (features[i]->image_embeds, embeds + i * width,
@@ -124,6 +178,7 @@ ituning_session_encode (ItuningSession *session, const ItuningImage *images,
     gsize n_images, ItuningFeatures **features, GCancellable *cancellable,
     GError **error)
 {
+  const gint64 start = g_get_monotonic_time ();
   const ItuningBackbone *backbone;
   gsize size;
   float *pixels;
@@ -139,6 +194,8 @@ ituning_session_encode (ItuningSession *session, const ItuningImage *images,
         !ituning_preprocessor_run (backbone->preprocessor, &images[i],
             pixels + i * size, error))
       return FALSE;
+  session->times.preprocess = 0;
+  add_time (&session->times.preprocess, start);
   return ituning_session_encode_pixels (session, pixels, n_images, features,
       cancellable, error);
 }
@@ -147,8 +204,8 @@ ituning_session_encode (ItuningSession *session, const ItuningImage *images,
  * ituning_session_visual_tokens:
  * @session: a session
  * @features: features of an image
- * @visual_tokens: [num_tokens, hidden_size] output: what the model's adapter
- *   attends to
+ * @visual_tokens: [ituning_features_get_n_tokens (), hidden_size] output: what
+ *   the model's adapter attends to
  *
  * Returns: FALSE with %ITUNING_ERROR_MISMATCH
  */
@@ -290,6 +347,7 @@ batch_init (Batch *self, ItuningSession *session,
 {
   const ItuningLanguageConfig *config =
       &session->model->backbone->language->config;
+  const gint64 start = g_get_monotonic_time ();
 
   self->n = n;
   self->max_rows = n * options->num_beams;
@@ -308,6 +366,7 @@ batch_init (Batch *self, ItuningSession *session,
     self->ids[i] = (guint32) config->bos_token_id;
     self->row_memories[i] = self->memories[i];
   }
+  add_time (&session->times.image, start);
   return TRUE;
 }
 
@@ -343,6 +402,8 @@ batch_run (Batch *self, ItuningSession *session, guint max_new_tokens,
   const ItuningBackbone *backbone = session->model->backbone;
   const gsize V = backbone->language->config.vocab_size;
   ItuningDecoder *decoder = &session->decoder;
+  ItuningTimes *times = &session->times;
+  gint64 time = g_get_monotonic_time ();
   float *logits = ituning_buffer_reserve (&session->logits, self->max_rows * V);
   gssize n_rows = (gssize) self->n;
 
@@ -350,6 +411,7 @@ batch_run (Batch *self, ItuningSession *session, guint max_new_tokens,
       session->model->info.adapter.prefix_length + max_new_tokens);
   ituning_decoder_put_prefix (decoder, backbone->language,
       session->model->adapter, backbone->pool, self->memories);
+  time = add_time (&times->steps, time);
   while (n_rows > 0) {
     const float *hidden;
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
@@ -357,11 +419,14 @@ batch_run (Batch *self, ItuningSession *session, guint max_new_tokens,
     hidden = ituning_decoder_forward (decoder, backbone->language,
         session->model->adapter, backbone->pool, self->ids, 1,
         self->row_memories);
+    time = add_time (&times->steps, time);
     ituning_decoder_logits (decoder, backbone->language, backbone->pool, logits,
         hidden, (gsize) n_rows);
+    time = add_time (&times->vocabulary, time);
     n_rows = batch_advance (self, logits, V, error);
     if (n_rows > 0)
       ituning_decoder_select (decoder, self->parents, (gsize) n_rows);
+    time = add_time (&times->search, time);
   }
   return n_rows == 0;
 }
@@ -469,6 +534,8 @@ ituning_session_caption (ItuningSession *session,
           session->model->info.adapter.prefix_length);
   if (!check_request (session->model, features, n_features, how, error))
     return FALSE;
+  session->times = (ItuningTimes){ .preprocess = session->times.preprocess,
+    .encode = session->times.encode };
   made = g_new0 (ItuningCaption *, n_features + 1);
   n_batch = choose_batch (session->model, how);
   for (gsize first = 0; ok && first < n_features; first += n_batch)

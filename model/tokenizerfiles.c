@@ -14,13 +14,27 @@ has_file (const char *dir, const char *name)
   return g_file_test (path, G_FILE_TEST_EXISTS);
 }
 
+/* Whether the file is as plain as such files are, and right. */
+static gboolean
+scan_tokens (ItuningVocabulary *vocabulary, const char *path)
+{
+  g_autoptr (GMappedFile) file = ituning_vocabulary_map (path, NULL);
+  const gsize size = file != NULL ? g_mapped_file_get_length (file) : 0;
+  const char *text = size > 0 ? g_mapped_file_get_contents (file) : "";
+
+  return g_utf8_validate_len (text, size, NULL) &&
+      ituning_vocabulary_scan (vocabulary, path, text, size);
+}
+
 static gboolean
 load_tokens (ItuningVocabulary *vocabulary, const char *path, GError **error)
 {
+  g_autoptr (JsonNode) root = NULL;
   JsonObject *object = NULL;
-  g_autoptr (JsonNode) root = ituning_vocabulary_load_json (path, &object,
-      error);
 
+  if (scan_tokens (vocabulary, path))
+    return TRUE;
+  root = ituning_vocabulary_load_json (path, &object, error);
   return root != NULL &&
       ituning_vocabulary_add_tokens (vocabulary, path, object, error);
 }

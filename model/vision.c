@@ -118,12 +118,13 @@ ituning_vision_new (const ItuningVisionConfig *config, ItuningWeights *weights,
 /**
  * ituning_vision_open:
  * @folder: a CLIP model or its vision tower alone, as downloaded
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): the vision tower; or %NULL with the errors of the
  *   config and the weights
  */
 ItuningVision *
-ituning_vision_open (const char *folder, GError **error)
+ituning_vision_open (const char *folder, ItuningPool *pool, GError **error)
 {
   ItuningVisionConfig config;
   ItuningWeights *weights;
@@ -131,25 +132,32 @@ ituning_vision_open (const char *folder, GError **error)
   if (!ituning_vision_config_load (&config, folder, error))
     return NULL;
   weights = ituning_weights_open (folder, error);
-  return weights != NULL ? ituning_vision_new (&config, weights, error) : NULL;
+  if (weights == NULL)
+    return NULL;
+  ituning_weights_set_pool (weights, pool);
+  return ituning_vision_new (&config, weights, error);
 }
 
 /**
  * ituning_vision_new_packed:
  * @packed: a packed model
+ * @pool: (nullable): the threads to read weights with
  *
  * Returns: (transfer full): its vision tower; or %NULL with the errors of the config
  *   and the weights
  */
 ItuningVision *
-ituning_vision_new_packed (ItuningGguf *packed, GError **error)
+ituning_vision_new_packed (ItuningGguf *packed, ItuningPool *pool,
+    GError **error)
 {
   ItuningVisionConfig config;
+  ItuningWeights *weights;
 
   if (!ituning_vision_config_unpack (&config, packed, error))
     return NULL;
-  return ituning_vision_new (&config, ituning_weights_new_packed (packed),
-      error);
+  weights = ituning_weights_new_packed (packed);
+  ituning_weights_set_pool (weights, pool);
+  return ituning_vision_new (&config, weights, error);
 }
 
 /**
@@ -180,6 +188,10 @@ ituning_vision_scratch_clear (ItuningVisionScratch *scratch)
   ituning_buffer_clear (&scratch->attended);
   ituning_buffer_clear (&scratch->inner);
   ituning_buffer_clear (&scratch->scores);
+  ituning_buffer_clear (&scratch->tokens);
+  ituning_buffer_clear (&scratch->sizes);
+  ituning_buffer_clear (&scratch->log_sizes);
+  ituning_tokenmerge_scratch_clear (&scratch->merge);
 }
 
 /* --- forward ------------------------------------------------------------ */
@@ -230,12 +242,13 @@ embed (const ItuningVision *self, ItuningVisionScratch *scratch,
       self->config.layer_norm_eps);
 }
 
-/* x [B, P, D] += Attn (LN1 (x)) */
+/* x [B, P, D] += Attn (LN1 (x)); with @log_sizes [B, P] of merged tokens */
 static void
 add_attention (const ItuningVision *self, const ItuningVisionLayer *layer,
-    ItuningVisionScratch *scratch, ItuningPool *pool, float *x, gsize B)
+    ItuningVisionScratch *scratch, ItuningPool *pool, float *x,
+    const float *log_sizes, gsize B, gsize P)
 {
-  const gsize D = self->config.hidden_size, P = self->n_tokens, rows = B * P;
+  const gsize D = self->config.hidden_size, rows = B * P;
   float *normed = ituning_buffer_reserve (&scratch->normed, rows * D);
   float *q = ituning_buffer_reserve (&scratch->q, rows * D);
   float *k = ituning_buffer_reserve (&scratch->k, rows * D);
@@ -246,6 +259,7 @@ add_attention (const ItuningVision *self, const ItuningVisionLayer *layer,
     .n_sequences = B,
     .n_queries = P,
     .n_keys = P,
+    .key_bias = log_sizes,
     .n_heads = self->config.num_attention_heads,
     .head_size = E,
     .q_stride = D,
@@ -264,12 +278,12 @@ add_attention (const ItuningVision *self, const ItuningVisionLayer *layer,
   ituning_linear_forward (pool, x, attended, &layer->out, rows, 1.0f, TRUE);
 }
 
-/* x [B, P, D] += MLP (LN2 (x)) */
+/* x [rows, D] += MLP (LN2 (x)) */
 static void
 add_mlp (const ItuningVision *self, const ItuningVisionLayer *layer,
-    ItuningVisionScratch *scratch, ItuningPool *pool, float *x, gsize B)
+    ItuningVisionScratch *scratch, ItuningPool *pool, float *x, gsize rows)
 {
-  const gsize D = self->config.hidden_size, rows = B * self->n_tokens;
+  const gsize D = self->config.hidden_size;
   float *normed = ituning_buffer_reserve (&scratch->normed, rows * D);
   float *inner = ituning_buffer_reserve (&scratch->inner,
       rows * self->config.intermediate_size);
@@ -289,11 +303,12 @@ add_mlp (const ItuningVision *self, const ItuningVisionLayer *layer,
  *   the normed class token of a tower without projection
  * @hidden: [B, P, D] all tokens of the last layer
  * @B: images
+ * @P: tokens of each
  */
 void
 ituning_vision_project (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *embeds,
-    const float *hidden, gsize B)
+    const float *hidden, gsize B, gsize P)
 {
   const gsize D = vision->config.hidden_size;
   const gboolean identity = vision->projection.n_out == 0;
@@ -301,31 +316,75 @@ ituning_vision_project (const ItuningVision *vision,
                            : ituning_buffer_reserve (&scratch->normed, B * D);
 
   for (gsize image = 0; image < B; image++)
-    ituning_layernorm_forward (pool, pooled + image * D,
-        hidden + image * vision->n_tokens * D, &vision->post_norm, 1, D,
-        vision->config.layer_norm_eps);
+    ituning_layernorm_forward (pool, pooled + image * D, hidden + image * P * D,
+        &vision->post_norm, 1, D, vision->config.layer_norm_eps);
   if (!identity)
     ituning_linear_forward (pool, embeds, pooled, &vision->projection, B, 1.0f,
         FALSE);
 }
 
-static gboolean
-forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
-    ItuningPool *pool, float *hidden, float *embeds, const float *pixels,
-    gsize B, GCancellable *cancellable, GError **error)
+/* All of log_sizes [n]. */
+static void
+take_logs (float *log_sizes, const float *sizes, gsize n)
 {
-  const ItuningKernels *kernels = ituning_kernels_get ();
+  for (gsize i = 0; i < n; i++)
+    log_sizes[i] = logf (sizes[i]);
+}
 
-  embed (self, scratch, pool, hidden, pixels, B);
-  for (gsize i = 0; i < self->config.num_hidden_layers; i++) {
+/* The layers, on x [B, n_tokens, D], of which [B, n_keep, D] are left. */
+static gboolean
+run_layers (const ItuningVision *self, ItuningVisionScratch *scratch,
+    ItuningPool *pool, float *x, float *log_sizes, gsize B, gsize n_keep,
+    GCancellable *cancellable, GError **error)
+{
+  const gsize n_layers = self->config.num_hidden_layers;
+  float *sizes = ituning_buffer_reserve (&scratch->sizes, B * self->n_tokens);
+  gsize P = self->n_tokens;
+
+  for (gsize i = 0; i < B * P; i++)
+    sizes[i] = 1.0f;
+  for (gsize i = 0; i < n_layers; i++) {
+    const gsize left = ituning_tokenmerge_plan (self->n_tokens, n_keep,
+        n_layers, i);
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
       return FALSE;
-    add_attention (self, &self->layers[i], scratch, pool, hidden, B);
-    add_mlp (self, &self->layers[i], scratch, pool, hidden, B);
+    add_attention (self, &self->layers[i], scratch, pool, x,
+        P < self->n_tokens ? log_sizes : NULL, B, P);
+    if (left < P) {
+      ituning_tokenmerge_run (pool, &scratch->merge, x, sizes,
+          scratch->k.values, B, P, left, self->config.hidden_size,
+          self->config.num_attention_heads);
+      take_logs (log_sizes, sizes, B * left);
+      P = left;
+    }
+    add_mlp (self, &self->layers[i], scratch, pool, x, B * P);
   }
-  ituning_vision_project (self, scratch, pool, embeds, hidden, B);
-  if (!kernels->all_finite (hidden,
-          B * self->n_tokens * self->config.hidden_size) ||
+  return TRUE;
+}
+
+static gboolean
+forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
+    ItuningPool *pool, float *hidden, float *log_sizes, float *embeds,
+    const float *pixels, gsize B, gsize n_keep, GCancellable *cancellable,
+    GError **error)
+{
+  const ItuningKernels *kernels = ituning_kernels_get ();
+  const gsize D = self->config.hidden_size, P = self->n_tokens;
+  const gboolean all = n_keep == P;
+  float *x = all ? hidden
+                 : ituning_buffer_reserve (&scratch->tokens, B * P * D);
+  float *logs = all ? NULL
+                    : ituning_buffer_reserve (&scratch->log_sizes, B * P);
+
+  embed (self, scratch, pool, x, pixels, B);
+  if (!run_layers (self, scratch, pool, x, logs, B, n_keep, cancellable, error))
+    return FALSE;
+  if (!all) {
+    memcpy (hidden, x, B * n_keep * D * sizeof (float));
+    memcpy (log_sizes, logs, B * n_keep * sizeof (float));
+  }
+  ituning_vision_project (self, scratch, pool, embeds, hidden, B, n_keep);
+  if (!kernels->all_finite (hidden, B * n_keep * D) ||
       !kernels->all_finite (embeds, B * self->config.projection_dim)) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_NUMERIC,
         "vision encoder: the result is not finite; are the weights whole?");
@@ -335,16 +394,38 @@ forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
 }
 
 /**
+ * ituning_vision_clamp_tokens:
+ * @n_tokens: tokens that are to be left of an image; 0 for all
+ *
+ * Returns: the number nearest to it that the layers can come to
+ */
+gsize
+ituning_vision_clamp_tokens (const ItuningVision *vision, gsize n_tokens)
+{
+  const gsize P = vision->n_tokens;
+
+  return n_tokens == 0
+      ? P
+      : CLAMP (n_tokens,
+            ituning_tokenmerge_min_tokens (P, vision->config.num_hidden_layers),
+            P);
+}
+
+/**
  * ituning_vision_forward:
  * @vision: the network
  * @scratch: the caller's scratch memory
  * @pool: the threads to work with
- * @hidden: [B, P, D] output: all tokens of the last layer, before the post
+ * @hidden: [B, n_keep, D] output: all tokens of the last layer, before the post
  *   layer norm
+ * @log_sizes: [B, n_keep] output: the logarithm of how many tokens each stands
+ *   for; left alone, and may be %NULL, when @n_keep is all
  * @embeds: [B, projection_dim] output: CLIP's image embedding, not normalised;
  *   the normed class token of a tower without projection
  * @pixel_values: [B, 3, I, I] preprocessed images
  * @B: images
+ * @n_keep: tokens to be left of an image, as ituning_vision_clamp_tokens ()
+ *   has it
  * @cancellable: (nullable): looked at before each layer
  *
  * Returns: FALSE with %ITUNING_ERROR_NUMERIC or %G_IO_ERROR_CANCELLED
@@ -352,17 +433,18 @@ forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
 gboolean
 ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,
-    float *embeds, const float *pixel_values, gsize B,
-    GCancellable *cancellable, GError **error)
+    float *log_sizes, float *embeds, const float *pixel_values, gsize B,
+    gsize n_keep, GCancellable *cancellable, GError **error)
 {
-  const gsize tokens = vision->n_tokens * vision->config.hidden_size;
+  const gsize D = vision->config.hidden_size;
   const gsize I = vision->config.image_size;
 
   for (gsize first = 0; first < B; first += MAX_BATCH) {
-    if (!forward_batch (vision, scratch, pool, hidden + first * tokens,
+    if (!forward_batch (vision, scratch, pool, hidden + first * n_keep * D,
+            log_sizes != NULL ? log_sizes + first * n_keep : NULL,
             embeds + first * vision->config.projection_dim,
             pixel_values + first * 3 * I * I, MIN (MAX_BATCH, B - first),
-            cancellable, error))
+            n_keep, cancellable, error))
       return FALSE;
   }
   return TRUE;

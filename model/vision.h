@@ -4,6 +4,7 @@
 #include "model/buffer.h"
 #include "model/config.h"
 #include "model/layers.h"
+#include "model/tokenmerge.h"
 #include "model/weights.h"
 
 /* CLIP's vision transformer (Radford et al. 2021, section 2.4; the code of
@@ -40,20 +41,25 @@ typedef struct
 typedef struct
 {
   ItuningBuffer normed, q, k, v, attended, inner, scores;
+  ItuningBuffer tokens, sizes, log_sizes; /* where there are to be fewer */
+  ItuningTokenMergeScratch merge;
 } ItuningVisionScratch;
 
-ItuningVision *ituning_vision_open (const char *folder, GError **error);
+ItuningVision *ituning_vision_open (const char *folder, ItuningPool *pool,
+    GError **error);
 ItuningVision *ituning_vision_new (const ItuningVisionConfig *config,
     ItuningWeights *weights, GError **error);
-ItuningVision *ituning_vision_new_packed (ItuningGguf *packed, GError **error);
+ItuningVision *ituning_vision_new_packed (ItuningGguf *packed,
+    ItuningPool *pool, GError **error);
 void ituning_vision_free (ItuningVision *vision);
 gboolean ituning_vision_forward (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *hidden,
-    float *embeds, const float *pixel_values, gsize B,
-    GCancellable *cancellable, GError **error);
+    float *log_sizes, float *embeds, const float *pixel_values, gsize B,
+    gsize n_keep, GCancellable *cancellable, GError **error);
+gsize ituning_vision_clamp_tokens (const ItuningVision *vision, gsize n_tokens);
 void ituning_vision_project (const ItuningVision *vision,
     ItuningVisionScratch *scratch, ItuningPool *pool, float *embeds,
-    const float *hidden, gsize B);
+    const float *hidden, gsize B, gsize P);
 void ituning_vision_cut_patches (const ItuningVision *vision, float *patches,
     const float *pixels);
 void ituning_vision_post_norm (const ItuningVision *vision, float *y,

@@ -30,6 +30,8 @@ void ituning_vocabulary_free (ItuningVocabulary *vocabulary);
 GMappedFile *ituning_vocabulary_map (const char *path, GError **error);
 JsonNode *ituning_vocabulary_load_json (const char *path, JsonObject **object,
     GError **error);
+gboolean ituning_vocabulary_scan (ItuningVocabulary *vocabulary,
+    const char *path, const char *text, gsize size);
 gboolean ituning_vocabulary_add_token (ItuningVocabulary *vocabulary,
     const char *path, const char *token, gint64 id, GError **error);
 gboolean ituning_vocabulary_add_tokens (ItuningVocabulary *vocabulary,

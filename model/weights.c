@@ -28,6 +28,8 @@ struct _ItuningWeights
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
   ItuningType random_type; /* of the matrices that it makes */
+  ItuningType random_vocabulary; /* of those with a row for each token */
+  ItuningPool *pool; /* borrowed while all is taken: to convert with; or NULL */
   ItuningWeightsStore store; /* where values go; or NULL */
   gpointer store_data;
   ItuningPartInfo info;
@@ -106,15 +108,18 @@ ituning_weights_new_random (guint32 seed)
 /**
  * ituning_weights_new_random_of_type:
  * @type: F32; or Q8_0 or Q4_0, for which matrices are as in a packed file of it
+ * @vocabulary: likewise, of the matrices that have a row for each token
  *
  * As ituning_weights_new_random ().
  */
 ItuningWeights *
-ituning_weights_new_random_of_type (guint32 seed, ItuningType type)
+ituning_weights_new_random_of_type (guint32 seed, ItuningType type,
+    ItuningType vocabulary)
 {
   ItuningWeights *self = weights_new (NULL, seed);
 
   self->random_type = type;
+  self->random_vocabulary = vocabulary;
   return self;
 }
 
@@ -165,6 +170,17 @@ ituning_weights_is_packed (const ItuningWeights *weights)
 {
   return weights->packed != NULL ||
       ituning_type_bits (weights->random_type) > 0;
+}
+
+/**
+ * ituning_weights_set_pool:
+ * @pool: (nullable): the threads to convert and check with what is taken from
+ *   now on; %NULL for the caller's alone
+ */
+void
+ituning_weights_set_pool (ItuningWeights *weights, ItuningPool *pool)
+{
+  weights->pool = pool;
 }
 
 /**
@@ -245,10 +261,28 @@ ituning_weights_has (ItuningWeights *weights, const char *name)
   return is_random (weights) || find_stored (weights, stored) != NULL;
 }
 
+#define LARGE_PAGE ((gsize) 2 << 20)
+
+/* Memory that is about to be filled comes in large pages, where there are such:
+ * a page at a time takes longer than to fill it. What is left over stays small. */
+static float *
+allocate_values (gsize n)
+{
+  const gsize size = n * sizeof (float);
+  float *values = g_aligned_alloc (MAX (n, 1), sizeof (float),
+      size >= LARGE_PAGE ? LARGE_PAGE : 64);
+
+#ifdef MADV_HUGEPAGE
+  if (size >= LARGE_PAGE)
+    madvise (values, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#endif
+  return values;
+}
+
 static float *
 own_values (ItuningWeights *self, gsize n)
 {
-  float *values = g_aligned_alloc (MAX (n, 1), sizeof (float), 64);
+  float *values = allocate_values (n);
 
   g_ptr_array_add (self->owned, values);
   self->info.owned_size += n * sizeof (float);
@@ -320,27 +354,94 @@ drop_pages (const void *data, gsize size)
     madvise ((void *) start, end - start, MADV_DONTNEED);
 }
 
+/* --- reading ------------------------------------------------------------ */
+
+/* Values that one task converts and checks, while they are near. */
+#define CHUNK ((gsize) 1 << 16)
+
+/* Reading a tensor of floats, or a quantised one. */
+typedef struct
+{
+  const ItuningTensor *tensor;
+  float *values; /* where floats go; NULL when they are used in place */
+  gsize n;
+  ItuningQuantized *matrix; /* where rows of blocks go */
+  gint finite; /* set to FALSE by the task that finds one that is not */
+} Reading;
+
+static void
+read_chunk (gsize task, guint worker, gpointer data)
+{
+  Reading *job = data;
+  const gsize first = task * CHUNK, n = MIN (CHUNK, job->n - first);
+  const guint8 *from = (const guint8 *) job->tensor->data +
+      first * ituning_type_size (job->tensor->type);
+  float *to = job->values != NULL ? job->values + first : NULL;
+
+  if (to == NULL)
+    ;
+  else if (job->tensor->type == ITUNING_TYPE_F32)
+    memcpy (to, from, n * sizeof (float));
+  else if (job->tensor->type == ITUNING_TYPE_F16)
+    ituning_half_to_float (to, from, n);
+  else
+    ituning_bfloat16_to_float (to, from, n);
+  if (!ituning_kernels_get ()->all_finite (to != NULL ? to
+                                                      : (const float *) from,
+          n))
+    g_atomic_int_set (&job->finite, FALSE);
+}
+
+/* A panel of rows, which lie beside each other. */
+static void
+read_panel (gsize task, guint worker, gpointer data)
+{
+  Reading *job = data;
+  const gsize first = task * ITUNING_QUANT_PANEL;
+  const gsize end = MIN (first + ITUNING_QUANT_PANEL, job->matrix->n_out);
+  const gsize row_size = (gsize) ituning_type_row_size (job->tensor->type,
+      job->matrix->n_in);
+
+  for (gsize row = first; row < end; row++)
+    if (!ituning_quantized_set_row (job->matrix, row,
+            (const guint8 *) job->tensor->data + row * row_size))
+      g_atomic_int_set (&job->finite, FALSE);
+}
+
+/* Returns FALSE when something is a NaN or an infinity. */
+static gboolean
+read_all (ItuningWeights *self, gsize n_tasks, ItuningPoolFunc func,
+    Reading *job)
+{
+  job->finite = TRUE;
+  if (self->pool != NULL)
+    ituning_pool_run (self->pool, n_tasks, func, job);
+  for (gsize task = 0; self->pool == NULL && task < n_tasks; task++)
+    func (task, 0, job);
+  return job->finite;
+}
+
 /* F32 is used in place where it is aligned; all else is copied. */
 static const float *
-as_floats (ItuningWeights *self, const ItuningTensor *tensor, gsize n)
+as_floats (ItuningWeights *self, const ItuningTensor *tensor, const char *name,
+    gsize n)
 {
   const gboolean aligned = (gsize) tensor->data % sizeof (float) == 0;
-  float *values;
+  const gboolean in_place = tensor->type == ITUNING_TYPE_F32 && aligned;
+  Reading job = { .tensor = tensor, .n = n };
 
-  if (tensor->type == ITUNING_TYPE_F32 && aligned) {
+  if (in_place)
     self->info.mapped_size += tensor->size;
-    return tensor->data;
-  }
-  values = own_values (self, n);
-  if (tensor->type == ITUNING_TYPE_F32)
-    memcpy (values, tensor->data, tensor->size);
-  else if (tensor->type == ITUNING_TYPE_F16)
-    ituning_half_to_float (values, tensor->data, n);
   else
-    ituning_bfloat16_to_float (values, tensor->data, n);
-  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
+    job.values = own_values (self, n);
+  if (!read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job)) {
+    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
+    return NULL;
+  }
+  if (!in_place &&
+      (self->packed == NULL || ituning_gguf_is_mapped (self->packed)))
     drop_pages (tensor->data, tensor->size);
-  return values;
+  return in_place ? tensor->data : job.values;
 }
 
 /* The tensor of a file, if it is there and of that shape. */
@@ -372,7 +473,6 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     gsize n_dims, gsize n)
 {
   const ItuningTensor *tensor = check_stored (self, name, dims, n_dims);
-  const float *values;
 
   if (tensor == NULL)
     return NULL;
@@ -384,12 +484,7 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
     return NULL;
   }
   self->info.type = MAX (self->info.type, tensor->type);
-  values = as_floats (self, tensor, n);
-  if (!ituning_kernels_get ()->all_finite (values, n)) {
-    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-    return NULL;
-  }
-  return values;
+  return as_floats (self, tensor, name, n);
 }
 
 /* Where the values of a tensor are found, and then where they stay. */
@@ -418,14 +513,18 @@ find_values (ItuningWeights *self, const char *full, const gsize *dims,
 
 /* --- quantised matrices ------------------------------------------------- */
 
-/* What a packed file of @type has a tensor as. Rows of blocks are whole ones. */
+/* What a packed file of @type has a tensor as, or of @vocabulary where it has a
+ * row for each token. Rows of blocks are whole ones. */
 static ItuningType
-choose_type (ItuningNameKind kind, ItuningType type, gsize n_in)
+choose_type (ItuningNameKind kind, ItuningType type, ItuningType vocabulary,
+    gsize n_in)
 {
-  const gboolean fits = ituning_type_bits (type) == 0 ||
+  const ItuningType wanted = kind == ITUNING_NAME_VOCABULARY ? vocabulary
+                                                             : type;
+  const gboolean fits = ituning_type_bits (wanted) == 0 ||
       n_in % ITUNING_QUANT_BLOCK == 0;
 
-  return kind != ITUNING_NAME_PLAIN && fits ? type : ITUNING_TYPE_F32;
+  return kind != ITUNING_NAME_PLAIN && fits ? wanted : ITUNING_TYPE_F32;
 }
 
 static ItuningQuantized *
@@ -442,24 +541,27 @@ static ItuningQuantized *
 make_random_quantized (ItuningWeights *self, const char *full,
     const gsize *dims)
 {
-  const guint bits = ituning_type_bits (self->random_type);
   g_autofree float *row = g_new (float, dims[1]);
   g_autofree guint8 *blocks = NULL;
   ItuningQuantized *matrix;
   ItuningNameKind kind;
+  ItuningType type;
+  guint bits;
 
   g_free (ituning_name_pack (full, &kind));
-  if (choose_type (kind, self->random_type, dims[1]) != self->random_type)
+  type = choose_type (kind, self->random_type, self->random_vocabulary,
+      dims[1]);
+  bits = ituning_type_bits (type);
+  if (bits == 0)
     return NULL;
   matrix = own_quantized (self, bits, dims);
-  blocks = g_malloc (
-      (gsize) ituning_type_row_size (self->random_type, dims[1]));
+  blocks = g_malloc ((gsize) ituning_type_row_size (type, dims[1]));
   for (gsize i = 0; i < dims[0]; i++) {
     fill_random (self, row, dims[1]);
     ituning_quant_encode (bits, blocks, row, dims[1]);
     ituning_quantized_set_row (matrix, i, blocks);
   }
-  self->info.type = self->random_type;
+  self->info.type = MAX (self->info.type, type);
   return matrix;
 }
 
@@ -470,21 +572,14 @@ read_quantized (ItuningWeights *self, const char *full, const gsize *dims)
   g_autofree char *name = name_stored (self, full);
   const ItuningTensor *tensor = find_stored (self, name);
   const guint bits = tensor != NULL ? ituning_type_bits (tensor->type) : 0;
-  const gsize row_size = bits > 0
-      ? (gsize) ituning_type_row_size (tensor->type, dims[1])
-      : 0;
+  Reading job = { .tensor = tensor };
   ItuningQuantized *matrix;
 
   if (bits == 0 || check_stored (self, name, dims, 2) == NULL)
     return NULL;
-  matrix = own_quantized (self, bits, dims);
-  for (gsize row = 0; row < dims[0]; row++) {
-    if (!ituning_quantized_set_row (matrix, row,
-            (const guint8 *) tensor->data + row * row_size)) {
-      fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-      break;
-    }
-  }
+  job.matrix = matrix = own_quantized (self, bits, dims);
+  if (!read_all (self, matrix->n_panels, read_panel, &job))
+    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
   if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
     drop_pages (tensor->data, tensor->size);
   self->info.type = MAX (self->info.type, tensor->type);
@@ -496,11 +591,8 @@ find_quantized (ItuningWeights *self, const char *full, const gsize *dims)
 {
   if (self->source != NULL)
     return NULL;
-  if (!is_random (self))
-    return read_quantized (self, full, dims);
-  return ituning_type_bits (self->random_type) > 0
-      ? make_random_quantized (self, full, dims)
-      : NULL;
+  return is_random (self) ? make_random_quantized (self, full, dims)
+                          : read_quantized (self, full, dims);
 }
 
 /* --- taking ------------------------------------------------------------- */
@@ -631,6 +723,7 @@ gboolean
 ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
     GError **error)
 {
+  weights->pool = NULL;
   if (weights->failure != NULL) {
     g_propagate_error (error, g_steal_pointer (&weights->failure));
     return FALSE;
@@ -644,11 +737,12 @@ ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
  * @weights: weights of which all was taken, without a failure
  * @type: what matrices become; all else is F32, and so are matrices that
  *   cannot be of a quantised type
+ * @vocabulary: likewise, of the matrices that have a row for each token
  * @writer: gets the tensors, in the order in which they were taken
  */
 void
 ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
-    ItuningGgufWriter *writer)
+    ItuningType vocabulary, ItuningGgufWriter *writer)
 {
   for (guint i = 0; i < weights->taken->len; i++) {
     const ItuningTensor *taken = &g_array_index (weights->taken, ItuningTensor,
@@ -660,7 +754,8 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
         !ituning_weights_is_packed (weights);
     const gsize reversed[] = { taken->dims[1], taken->dims[0] };
     const gsize *dims = transpose ? reversed : taken->dims;
-    const ItuningType as = choose_type (kind, type, dims[taken->n_dims - 1]);
+    const ItuningType as = choose_type (kind, type, vocabulary,
+        dims[taken->n_dims - 1]);
     if (matrix != NULL)
       ituning_gguf_writer_add_quantized (writer, name, as, matrix);
     else

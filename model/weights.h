@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/gguf.h"
+#include "model/kernels/pool.h"
 
 typedef struct _ItuningWeights ItuningWeights;
 
@@ -23,8 +24,9 @@ ItuningWeights *ituning_weights_open (const char *folder, GError **error);
 ItuningWeights *ituning_weights_new_packed (ItuningGguf *packed);
 ItuningWeights *ituning_weights_new_random (guint32 seed);
 ItuningWeights *ituning_weights_new_random_of_type (guint32 seed,
-    ItuningType type);
+    ItuningType type, ItuningType vocabulary);
 ItuningWeights *ituning_weights_new_copy (const ItuningWeights *source);
+void ituning_weights_set_pool (ItuningWeights *weights, ItuningPool *pool);
 void ituning_weights_free (ItuningWeights *weights);
 gboolean ituning_weights_is_packed (const ItuningWeights *weights);
 void ituning_weights_set_prefix (ItuningWeights *weights, const char *prefix);
@@ -42,5 +44,5 @@ const ItuningTensor *ituning_weights_get_taken (const ItuningWeights *weights,
 gboolean ituning_weights_finish (ItuningWeights *weights, ItuningPartInfo *info,
     GError **error);
 void ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
-    ItuningGgufWriter *writer);
+    ItuningType vocabulary, ItuningGgufWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItuningWeights, ituning_weights_free)

@@ -57,7 +57,7 @@ read_settings (GstItuningCaptioner *self)
       "scene-threshold", self->now.scene_threshold, NULL);
   if (self->stream != NULL)
     gst_ituning_stream_set_options (self->stream, &self->now.generate,
-        self->now.similarity_threshold,
+        self->now.visual_tokens, self->now.similarity_threshold,
         self->live ? self->now.max_age : GST_CLOCK_TIME_NONE);
   if (self->now.enabled != was_enabled)
     switch_captions (self);

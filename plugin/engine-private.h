@@ -33,6 +33,7 @@ struct _GstItuningStream
 
   ItuningModel *model; /* owned reference */
   ItuningGenerateOptions options;
+  guint visual_tokens;
   double similarity_threshold;
   GstClockTime max_age;
 

@@ -140,8 +140,8 @@ void gst_ituning_stream_free (GstItuningStream *stream);
 void gst_ituning_stream_set_model (GstItuningStream *stream,
     ItuningModel *model);
 void gst_ituning_stream_set_options (GstItuningStream *stream,
-    const ItuningGenerateOptions *options, double similarity_threshold,
-    GstClockTime max_age);
+    const ItuningGenerateOptions *options, guint visual_tokens,
+    double similarity_threshold, GstClockTime max_age);
 gboolean gst_ituning_stream_submit (GstItuningStream *stream,
     GstItuningJob *job);
 void gst_ituning_stream_flush (GstItuningStream *stream);

@@ -65,6 +65,8 @@ static const Property properties[] = {
       "Draw from the fewest tokens that have this probability" },
   { "seed", KIND_UINT64, AT (generate.seed), 0, 0, 0, PLAYING,
       "Seed of the draws" },
+  { "visual-tokens", KIND_UINT, AT (visual_tokens), 0, 0, 0, PLAYING,
+      "Visual tokens to leave of an image, for speed (0 = all)" },
   { "keyframes", KIND_KEYFRAMES, AT (keyframes), 0, 0, 0, PLAYING,
       "Which frames are captioned" },
   { "min-interval", KIND_UINT64, AT (min_interval), 0, 0, 1e9, PLAYING,

@@ -9,6 +9,7 @@ typedef struct
   GstItuningModelSpec spec; /* owned strings */
   gboolean enabled;
   ItuningGenerateOptions generate;
+  guint visual_tokens;
   int keyframes; /* GstItuningKeyframes */
   GstClockTime min_interval, max_interval;
   double scene_threshold;

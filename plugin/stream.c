@@ -111,6 +111,7 @@ gst_ituning_stream_set_model (GstItuningStream *stream, ItuningModel *model)
 /**
  * gst_ituning_stream_set_options:
  * @options: how captions are written
+ * @visual_tokens: to leave of an image; 0 for all
  * @similarity_threshold: a frame whose embedding's cosine to that of the last
  *   caption is at least this keeps the caption; above 1 for never
  * @max_age: frames that waited longer are dropped; %GST_CLOCK_TIME_NONE for
@@ -118,11 +119,12 @@ gst_ituning_stream_set_model (GstItuningStream *stream, ItuningModel *model)
  */
 void
 gst_ituning_stream_set_options (GstItuningStream *stream,
-    const ItuningGenerateOptions *options, double similarity_threshold,
-    GstClockTime max_age)
+    const ItuningGenerateOptions *options, guint visual_tokens,
+    double similarity_threshold, GstClockTime max_age)
 {
   g_mutex_lock (&stream->engine->lock);
   stream->options = *options;
+  stream->visual_tokens = visual_tokens;
   stream->similarity_threshold = similarity_threshold;
   stream->max_age = max_age;
   g_mutex_unlock (&stream->engine->lock);

@@ -20,6 +20,7 @@ typedef struct
   GCancellable *cancellable; /* owned reference */
   ItuningModel *model; /* owned reference */
   ItuningGenerateOptions options;
+  guint visual_tokens;
   double similarity_threshold;
   float *last_embedding; /* owned: of the stream's last caption; or NULL */
   gsize n_last;
@@ -95,6 +96,7 @@ take (Work *item, GstItuningStream *stream)
   item->cancellable = g_object_ref (stream->cancellable);
   item->model = ituning_model_ref (stream->model);
   item->options = stream->options;
+  item->visual_tokens = stream->visual_tokens;
   item->similarity_threshold = stream->similarity_threshold;
   item->last_embedding = g_memdup2 (stream->last_embedding,
       stream->n_embedding * sizeof (float));
@@ -159,29 +161,33 @@ get_cancellable (const Batch *batch)
   return batch->n == 1 ? batch->items[0].cancellable : NULL;
 }
 
+/* Encodes the item together with those after it that leave as many tokens. */
 static void
-encode (Batch *batch, Sessions *sessions)
+encode_group (Batch *batch, gsize first, Sessions *sessions)
 {
   const GstClockTime start = get_time ();
+  const Work *leader = &batch->items[first];
+  ItuningSession *session;
   ItuningImage images[MAX_BATCH];
   ItuningFeatures *features[MAX_BATCH];
   Work *items[MAX_BATCH];
   GError *error = NULL;
   gsize n = 0;
 
-  for (gsize i = 0; i < batch->n; i++) {
+  for (gsize i = first; i < batch->n; i++) {
     Work *item = &batch->items[i];
-    if (!is_open (item))
+    if (!is_open (item) || item->features != NULL ||
+        item->visual_tokens != leader->visual_tokens)
       continue;
     images[n] = (ItuningImage){ item->job->pixels, item->job->width,
       item->job->height, item->job->stride };
     items[n++] = item;
   }
-  if (n == 0)
-    return;
   /* All models of an engine have one vision encoder. */
-  if (ituning_session_encode (find_session (sessions, items[0]->model), images,
-          n, features, get_cancellable (batch), &error)) {
+  session = find_session (sessions, leader->model);
+  ituning_session_set_visual_tokens (session, leader->visual_tokens);
+  if (ituning_session_encode (session, images, n, features,
+          get_cancellable (batch), &error)) {
     for (gsize i = 0; i < n; i++) {
       items[i]->features = features[i];
       items[i]->encode_time = (get_time () - start) / n;
@@ -273,7 +279,9 @@ caption_group (Batch *batch, gsize first, Sessions *sessions)
 static void
 run_batch (Batch *batch, Sessions *sessions)
 {
-  encode (batch, sessions);
+  for (gsize i = 0; i < batch->n; i++)
+    if (is_open (&batch->items[i]) && batch->items[i].features == NULL)
+      encode_group (batch, i, sessions);
   for (gsize i = 0; i < batch->n; i++) {
     Work *item = &batch->items[i];
     if (!is_open (item))

@@ -17,6 +17,7 @@ typedef struct
   ItuningSession *session; /* owned; NULL until there is an image */
   ToolModelOptions model;
   ToolVideoOptions options;
+  const ToolGenerateOptions *decoding; /* borrowed */
   ToolCaptionFormat format;
   gboolean name_files; /* in text: several were given */
   GCancellable *cancellable; /* borrowed */
@@ -93,8 +94,8 @@ open_session (Captioner *self, GError **error)
   if (model == NULL)
     return FALSE;
   self->session = ituning_session_new (model);
-  return tool_generate_options_check (&self->options.generate, self->session,
-      &self->model, error);
+  return tool_generate_options_apply (self->decoding, &self->options.generate,
+      self->session, &self->model, error);
 }
 
 static gboolean
@@ -211,7 +212,7 @@ gboolean
 tool_caption_run (char **argv, GCancellable *cancellable, GError **error)
 {
   ToolGenerateOptions decoding;
-  Captioner captioner = { .cancellable = cancellable };
+  Captioner captioner = { .cancellable = cancellable, .decoding = &decoding };
   g_autofree char *format = NULL, *output = NULL;
   const GOptionEntry entries[] = {
     { "format", 'f', 0, G_OPTION_ARG_STRING, &format,
@@ -236,6 +237,7 @@ tool_caption_run (char **argv, GCancellable *cancellable, GError **error)
   captioner.options.model = &captioner.model;
   done = tool_options_parse (context, argv, &files, error);
   captioner.output.path = output;
+  captioner.options.visual_tokens = (guint) decoding.visual_tokens;
   captioner.name_files = done && files[0] != NULL && files[1] != NULL;
   done = done && check (&captioner, format, &decoding, files, error) &&
       caption_files (&captioner, files, error);

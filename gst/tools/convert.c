@@ -5,36 +5,22 @@
 #include "gst/tools/command.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
+#include "gst/tools/types.h"
 
-static const struct
-{
-  const char *name;
-  ItuningType type;
-} types[] = {
-  { "f32", ITUNING_TYPE_F32 },
-  { "f16", ITUNING_TYPE_F16 },
-  { "bf16", ITUNING_TYPE_BF16 },
-  { "q8_0", ITUNING_TYPE_Q8_0 },
-  { "q4_0", ITUNING_TYPE_Q4_0 },
-};
-
+/* The model may be named by --model or, as the thing to convert, without; one of
+ * random weights has no name. */
 static gboolean
-find_type (const char *name, ItuningType *type, GError **error)
+take_model (ToolModelOptions *options, const char *size, char **arguments,
+    GError **error)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
-    if (g_ascii_strcasecmp (types[i].name, name) == 0) {
-      *type = types[i].type;
-      return TRUE;
-    }
-  }
-  return tool_options_usage_error (error,
-      "--type %s: there are f32, f16, bf16, q8_0 and q4_0", name);
-}
-
-/* The model may be named by --model or, as the thing to convert, without. */
-static gboolean
-take_model (ToolModelOptions *options, char **arguments, GError **error)
-{
+  if (size != NULL &&
+      (arguments[0] != NULL || options->model != NULL ||
+          options->vision != NULL || options->language != NULL ||
+          options->adapter != NULL))
+    return tool_options_usage_error (error,
+        "--size makes a model: there is none to give");
+  if (size != NULL)
+    return tool_options_check_size (size, error);
   if (arguments[0] == NULL)
     return tool_model_options_check (options, error);
   if (options->model != NULL || arguments[1] != NULL)
@@ -61,16 +47,22 @@ gboolean
 tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
 {
   g_autofree char *output = NULL, *name = NULL, *description = NULL;
+  g_autofree char *size = NULL;
   gboolean force = FALSE;
   const GOptionEntry entries[] = {
     { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
         "The file to write, a .gguf", "FILE" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &name,
-        "What weights are stored as: f32, f16, bf16, q8_0 or q4_0 (f32)",
-        "TYPE" },
+        "What weights are stored as: f32, f16, bf16, q8_0 or q4_0 (f32); of "
+        "parts: q8_0,language=q4_0",
+        "TYPE[,PART=TYPE...]" },
     { "description", 0, 0, G_OPTION_ARG_STRING, &description,
         "What the model knows, for `inspect` to show (the model's own)",
         "TEXT" },
+    { "size", 0, 0, G_OPTION_ARG_STRING, &size,
+        "In place of a model random weights, to measure with: base, medium or "
+        "large",
+        "SIZE" },
     { "force", 'f', 0, G_OPTION_ARG_NONE, &force, "Overwrite FILE", NULL },
     G_OPTION_ENTRY_NULL,
   };
@@ -81,20 +73,21 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
   g_auto (ToolModelOptions) options = { 0 };
   g_auto (GStrv) arguments = NULL;
   g_autoptr (ItuningModel) model = NULL;
-  ItuningType type = ITUNING_TYPE_F32;
+  ItuningPartTypes types = { 0 };
 
   tool_model_options_add (&options, context);
   if (!tool_options_parse (context, argv, &arguments, error) ||
-      (name != NULL && !find_type (name, &type, error)))
+      !tool_types_parse (name, TRUE, &types, error))
     return FALSE;
   if (output == NULL)
     return tool_options_usage_error (error, "--output is missing");
-  if (!take_model (&options, arguments, error) ||
+  if (!take_model (&options, size, arguments, error) ||
       !check_output (output, force, error))
     return FALSE;
-  model = tool_model_options_open (&options, error);
+  model = size != NULL ? ituning_model_open_random (size, NULL, 0, 0, error)
+                       : tool_model_options_open (&options, error);
   if (model != NULL && description != NULL)
     ituning_model_set_description (model, description);
   return model != NULL &&
-      ituning_model_save (model, output, type, cancellable, error);
+      ituning_model_save_mixed (model, output, &types, cancellable, error);
 }

@@ -161,7 +161,8 @@ caption_all (const Arguments *given, const ItuningPairs *pairs,
     return FALSE;
   }
   session = ituning_session_new (model);
-  if (!tool_generate_options_check (&options, session, &given->model, error))
+  if (!tool_generate_options_apply (&given->decoding, &options, session,
+          &given->model, error))
     return FALSE;
   progress = tool_progress_new (given->references, "captioning");
   for (gsize first = 0; first < n; first += BATCH) {

@@ -113,7 +113,8 @@ tool_generate_run (char **argv, GCancellable *cancellable, GError **error)
   if (model == NULL)
     return FALSE;
   session = ituning_session_new (model);
-  return tool_generate_options_check (&generate, session, &options, error) &&
+  return tool_generate_options_apply (&decoding, &generate, session, &options,
+             error) &&
       caption_input (session, ituning_model_get_info (model), input, &generate,
           cancellable, error);
 }

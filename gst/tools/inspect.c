@@ -283,7 +283,7 @@ tool_inspect_run (char **argv, GCancellable *cancellable, GError **error)
         !tool_options_check_size (size, error))
       return FALSE;
     name = size;
-    model = ituning_model_open_random (size, ITUNING_TYPE_F32, 0, 0, error);
+    model = ituning_model_open_random (size, NULL, 0, 0, error);
   } else if (arguments[0] == NULL && ituning_model_is_built_in ()) {
     name = "built-in";
     model = ituning_model_open (NULL, NULL, error);

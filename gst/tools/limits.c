@@ -4,9 +4,10 @@
 #include <string.h>
 
 /* Each figure is the best of a few rounds: other work can only slow one down.
- * All in all about half a second. */
+ * All in all less than a second. */
 #define ROUNDS 5
 #define FMA_LOOPS 6000000
+#define INT8_LOOPS 3000000
 /* More than a last-level cache keeps; read by all threads together. */
 #define READ_BYTES ((gsize) 192 << 20)
 
@@ -92,11 +93,19 @@ choose_kernels (void)
   return (Kernels){ spin_portable, read_portable, 16 };
 }
 
+typedef enum
+{
+  WORK_FLOATS,
+  WORK_INT8,
+  WORK_READ,
+} WorkKind;
+
 /* One thread's share. */
 typedef struct
 {
+  WorkKind work;
   Kernels kernels;
-  const guint8 *data; /* borrowed; NULL to multiply and add */
+  const guint8 *data; /* borrowed; to read */
   gsize size;
   guint64 sum; /* keeps the work from being left out */
 } Share;
@@ -107,8 +116,10 @@ run_share (gpointer data)
   Share *share = data;
   float out[16];
 
-  if (share->data != NULL) {
+  if (share->work == WORK_READ) {
     share->sum = share->kernels.read (share->data, share->size);
+  } else if (share->work == WORK_INT8) {
+    share->sum = (guint64) tool_limits_get_int8 ()->spin (INT8_LOOPS);
   } else {
     share->kernels.spin (out);
     memcpy (&share->sum, out, sizeof share->sum);
@@ -118,7 +129,7 @@ run_share (gpointer data)
 
 /* Seconds of the fastest of some rounds in which @n_threads work at once. */
 static double
-time_rounds (guint n_threads, const guint8 *data)
+time_rounds (guint n_threads, WorkKind work, const guint8 *data)
 {
   const Kernels kernels = choose_kernels ();
   g_autofree GThread **threads = g_new (GThread *, n_threads);
@@ -128,6 +139,7 @@ time_rounds (guint n_threads, const guint8 *data)
   for (guint round = 0; round < ROUNDS; round++) {
     const gint64 start = g_get_monotonic_time ();
     for (guint i = 0; i < n_threads; i++) {
+      shares[i].work = work;
       shares[i].kernels = kernels;
       shares[i].size = READ_BYTES / n_threads / 64 * 64;
       shares[i].data = data != NULL ? data + i * shares[i].size : NULL;
@@ -148,19 +160,24 @@ time_rounds (guint n_threads, const guint8 *data)
  * @n_threads: threads of "all threads", at least 1
  * @limits: (out): gets the figures
  *
- * Measures, in about half a second, how fast this machine multiplies and adds
- * vectors in registers, and how fast it reads memory.
+ * Measures, in less than a second, how fast this machine multiplies and adds
+ * vectors of floats and of bytes in registers, and how fast it reads memory.
  */
 void
 tool_limits_measure (guint n_threads, ToolLimits *limits)
 {
   g_autofree guint8 *data = g_malloc (READ_BYTES);
+  const double n = (double) n_threads, bytes = (double) READ_BYTES;
   const double flops = 2.0 * FMA_SUMS * FMA_LOOPS *
       (double) choose_kernels ().width / sizeof (float);
+  const double ops = tool_limits_get_int8 ()->ops * INT8_LOOPS;
 
   memset (data, 1, READ_BYTES); /* or all of it is the one page of zeros */
-  limits->gflops_single = flops / time_rounds (1, NULL) / 1e9;
-  limits->gflops = flops * n_threads / time_rounds (n_threads, NULL) / 1e9;
-  limits->gbs_single = (double) READ_BYTES / time_rounds (1, data) / 1e9;
-  limits->gbs = (double) READ_BYTES / time_rounds (n_threads, data) / 1e9;
+  limits->gflops_single = flops / time_rounds (1, WORK_FLOATS, NULL) / 1e9;
+  limits->gflops = n * flops / time_rounds (n_threads, WORK_FLOATS, NULL) / 1e9;
+  limits->gops_int8_single = ops / time_rounds (1, WORK_INT8, NULL) / 1e9;
+  limits->gops_int8 = n * ops / time_rounds (n_threads, WORK_INT8, NULL) / 1e9;
+  limits->int8_by = tool_limits_get_int8 ()->name;
+  limits->gbs_single = bytes / time_rounds (1, WORK_READ, data) / 1e9;
+  limits->gbs = bytes / time_rounds (n_threads, WORK_READ, data) / 1e9;
 }

@@ -282,6 +282,8 @@ tool_generate_options_add (ToolGenerateOptions *options,
         "Draw from the fewest tokens with this probability (1)", "X" },
     { "seed", 0, 0, G_OPTION_ARG_INT64, &options->seed,
         "The same seed draws the same caption (0)", "N" },
+    { "visual-tokens", 0, 0, G_OPTION_ARG_INT64, &options->visual_tokens,
+        "Visual tokens to leave of an image, for speed (0: all)", "N" },
     G_OPTION_ENTRY_NULL,
   };
 
@@ -301,9 +303,10 @@ tool_generate_options_add (ToolGenerateOptions *options,
 }
 
 /**
- * tool_generate_options_check:
+ * tool_generate_options_apply:
+ * @options: as parsed
  * @generate: how to decode
- * @session: with which model
+ * @session: with which model; is set to leave as many visual tokens
  * @model: the one it was opened as
  *
  * Tells before any image is read that @session's model cannot do it.
@@ -311,10 +314,13 @@ tool_generate_options_add (ToolGenerateOptions *options,
  * Returns: FALSE as ituning_session_caption ()
  */
 gboolean
-tool_generate_options_check (const ItuningGenerateOptions *generate,
-    ItuningSession *session, const ToolModelOptions *model, GError **error)
+tool_generate_options_apply (const ToolGenerateOptions *options,
+    const ItuningGenerateOptions *generate, ItuningSession *session,
+    const ToolModelOptions *model, GError **error)
 {
   ItuningCaption *none = NULL;
+
+  ituning_session_set_visual_tokens (session, (gsize) options->visual_tokens);
 
   if (ituning_session_caption (session, NULL, 0, generate, &none, NULL, error))
     return TRUE;
@@ -337,6 +343,7 @@ tool_generate_options_get (const ToolGenerateOptions *options,
     ItuningGenerateOptions *generate, GError **error)
 {
   g_autoptr (GError) reason = NULL;
+  guint visual_tokens;
 
   generate->length_penalty = options->length_penalty;
   generate->do_sample = options->do_sample;
@@ -353,7 +360,9 @@ tool_generate_options_get (const ToolGenerateOptions *options,
           options->no_repeat_ngram_size, 0, G_MAXINT,
           &generate->no_repeat_ngram_size, error) ||
       !tool_options_get_count ("--top-k", options->top_k, 0, G_MAXINT,
-          &generate->top_k, error))
+          &generate->top_k, error) ||
+      !tool_options_get_count ("--visual-tokens", options->visual_tokens, 0,
+          G_MAXINT, &visual_tokens, error))
     return FALSE;
   if (!ituning_generate_options_check (generate, &reason))
     return tool_options_usage_error (error, "%s", reason->message);

@@ -28,6 +28,7 @@ typedef struct
   gint64 top_k;
   double top_p;
   gint64 seed;
+  gint64 visual_tokens; /* 0 for all */
 } ToolGenerateOptions;
 
 GOptionContext *tool_options_new (const char *arguments, const char *summary,
@@ -56,5 +57,6 @@ void tool_generate_options_add (ToolGenerateOptions *options,
     GOptionContext *context);
 gboolean tool_generate_options_get (const ToolGenerateOptions *options,
     ItuningGenerateOptions *generate, GError **error);
-gboolean tool_generate_options_check (const ItuningGenerateOptions *generate,
-    ItuningSession *session, const ToolModelOptions *model, GError **error);
+gboolean tool_generate_options_apply (const ToolGenerateOptions *options,
+    const ItuningGenerateOptions *generate, ItuningSession *session,
+    const ToolModelOptions *model, GError **error);

@@ -257,6 +257,7 @@ parse (Subtitler *self, GOptionContext *context, char **argv,
       !tool_generate_options_get (decoding, &options->generate, error) ||
       !tool_video_options_check (options, error))
     return FALSE;
+  options->visual_tokens = (guint) decoding->visual_tokens;
   self->input = tool_options_get_only (*files, "video", error);
   if (self->language == NULL)
     self->language = g_strdup ("en");

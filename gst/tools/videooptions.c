@@ -138,7 +138,8 @@ tool_video_options_apply (const ToolVideoOptions *options,
       "length-penalty", generate->length_penalty, "no-repeat-ngram-size",
       generate->no_repeat_ngram_size, "do-sample", generate->do_sample,
       "temperature", generate->temperature, "top-k", generate->top_k, "top-p",
-      generate->top_p, "seed", generate->seed, "post-messages", TRUE, NULL);
+      generate->top_p, "seed", generate->seed, "visual-tokens",
+      options->visual_tokens, "post-messages", TRUE, NULL);
   if (options->keyframes != NULL)
     gst_util_set_object_arg (G_OBJECT (captioner), "keyframes",
         options->keyframes);

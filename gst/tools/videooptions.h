@@ -19,6 +19,7 @@ typedef struct
   gboolean quiet;
   const ToolModelOptions *model; /* borrowed */
   ItuningGenerateOptions generate;
+  guint visual_tokens; /* 0 for all */
 } ToolVideoOptions;
 
 void tool_video_options_add (ToolVideoOptions *options,

@@ -567,10 +567,11 @@ ituning_dataset_get_features (const ItuningDataset *dataset, gsize image,
         dataset->info.num_tokens, vision->n_tokens);
     return NULL;
   }
-  features = ituning_features_new (vision);
+  features = ituning_features_new (vision, vision->n_tokens);
   read_tokens (dataset, features->last_hidden_state, image);
   ituning_vision_project (vision, &scratch, model->backbone->pool,
-      features->image_embeds, features->last_hidden_state, 1);
+      features->image_embeds, features->last_hidden_state, 1,
+      features->n_tokens);
   ituning_vision_scratch_clear (&scratch);
   return features;
 }

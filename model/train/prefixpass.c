@@ -121,7 +121,7 @@ ituning_prefix_pass_forward (ItuningPrefixPass *pass,
   pass->B = B;
   linear.activation = ITUNING_ACTIVATION_NONE;
   ituning_vision_project (pass->vision, &pass->scratch, pass->pool, embeds,
-      batch->visual_tokens, B);
+      batch->visual_tokens, B, pass->vision->n_tokens);
   ituning_linear_forward (pass->pool, inner, embeds, &linear, B, 1.0f, FALSE);
   ituning_rows_activate (pass->pool, active, inner, layer1->activation,
       B * layer1->n_out);

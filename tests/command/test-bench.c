@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 #include "tests/command/run.h"
 
@@ -99,6 +100,42 @@ test_compares_with_a_saved_run (void)
   assert_fails (missing, 1, "/nowhere", "No such file");
 }
 
+/* What a caption is made of, and what bounds it. */
+static void
+test_stages_and_limits_are_told (void)
+{
+  static const char *const stages[] = { "preprocess", "encode", "image",
+    "steps", "vocabulary", "search" };
+  static const char *const limits[] = { "gflops", "gops_int8", "gbs" };
+  g_autofree char *model = g_test_build_filename (G_TEST_DIST, "data", "tiny",
+      NULL);
+  g_autoptr (Run) run = run_command (NULL, "bench", "--model", model, "--runs",
+      "1", "--visual-tokens", "5", "--json", NULL);
+  g_autoptr (Run) text = run_command (NULL, "bench", "--model", model, "--runs",
+      "1", NULL);
+  g_autoptr (JsonNode) node = NULL;
+  JsonObject *object, *part;
+
+  assert_works (run);
+  assert_works (text);
+  node = json_from_string (run->out, NULL);
+  object = json_node_get_object (node);
+  part = json_object_get_object_member (object, "stages_ms");
+  for (gsize i = 0; i < G_N_ELEMENTS (stages); i++)
+    g_assert_cmpfloat (json_object_get_double_member (part, stages[i]), >=, 0);
+  part = json_object_get_object_member (object, "limits");
+  for (gsize i = 0; i < G_N_ELEMENTS (limits); i++)
+    g_assert_cmpfloat (json_object_get_double_member (part, limits[i]), >, 0);
+  g_assert_cmpint (json_object_get_int_member (object, "visual_tokens"), ==, 5);
+  g_assert_cmpfloat (json_object_get_double_member (object, "encode_percent"),
+      >, 0);
+  g_assert_cmpfloat (json_object_get_double_member (object, "decode_percent"),
+      >, 0);
+  g_assert_cmpstr (json_object_get_string_member (object, "encode_limit"), ==,
+      "gflops");
+  g_assert_nonnull (strstr (text->out, "% of the machine's"));
+}
+
 static void
 test_random_weights_have_a_type (void)
 {
@@ -114,6 +151,8 @@ test_random_weights_have_a_type (void)
   assert_works (run);
   node = json_from_string (run->out, NULL);
   object = json_node_get_object (node);
+  g_assert_cmpstr (json_object_get_string_member (object, "encode_limit"), ==,
+      "gops_int8");
   /* 226M parameters of F32 would be 903 MB. */
   g_assert_cmpint (json_object_get_int_member (object, "peak_memory_bytes"), <,
       400 << 20);
@@ -133,6 +172,8 @@ main (int argc, char **argv)
       test_compares_with_a_saved_run);
   g_test_add_func ("/command/bench-elements/bad-model-is-named",
       test_bad_model_is_named);
+  g_test_add_func ("/command/bench/stages-and-limits-are-told",
+      test_stages_and_limits_are_told);
   g_test_add_func ("/command/bench/random-weights-have-a-type",
       test_random_weights_have_a_type);
   return g_test_run ();

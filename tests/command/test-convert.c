@@ -218,6 +218,10 @@ test_wrong_arguments_are_named (Fixture *fixture, gconstpointer data)
       "-o", missing, NULL);
   g_autoptr (Run) folder = run_command (NULL, "convert", fixture->bundle, "-o",
       missing, NULL);
+  g_autoptr (Run) size = run_command (NULL, "convert", fixture->bundle,
+      "--size", "base", "-o", missing, NULL);
+  g_autoptr (Run) unknown = run_command (NULL, "convert", "--size", "huge",
+      "-o", missing, NULL);
 
   assert_fails (output, 2, "convert", "--output");
   assert_fails (type, 2, "q3", "q8_0 and q4_0");
@@ -228,6 +232,8 @@ test_wrong_arguments_are_named (Fixture *fixture, gconstpointer data)
   assert_fails (two, 2, "b", "only one");
   assert_fails (both, 2, "a", "only one");
   assert_fails (folder, 1, missing, "cannot be written");
+  assert_fails (size, 2, "--size", "none to give");
+  assert_fails (unknown, 2, "huge", "base, medium and large");
 }
 
 static void
@@ -344,6 +350,65 @@ test_quantised_models_caption (Fixture *fixture, gconstpointer data)
 }
 
 static void
+assert_has_type (const Run *inspect, const char *part, const char *type)
+{
+  const char *key = "\"type\": \"";
+  const char *found = strstr (strstr (inspect->out, part), key);
+
+  g_assert_true (g_str_has_prefix (found + strlen (key), type));
+}
+
+/* The tiny model's vision tower and the way back from its adapter are wide
+ * enough for blocks; the rest shows in tests/unit/test-quantpacked.c. */
+static void
+test_parts_have_types_of_their_own (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *type, *vision, *adapter;
+  } mixes[] = {
+    { "q8_0,adapter=f16", "Q8_0", "F16" },
+    { "vision=q4_0", "Q4_0", "F32" },
+    { "F16,vision=Q8_0,language=bf16,vocabulary=f32,adapter=q8_0", "Q8_0",
+        "Q8_0" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (mixes); i++) {
+    g_autoptr (Run) convert = run_command (NULL, "convert", fixture->bundle,
+        "-f", "-o", fixture->packed, "--type", mixes[i].type, NULL);
+    g_autoptr (Run) inspect = run_command (NULL, "inspect", "--json",
+        fixture->packed, NULL);
+    g_autoptr (Run) caption = run_command (NULL, "caption", "--model",
+        fixture->packed, fixture->image, NULL);
+    assert_works (convert);
+    assert_has_type (inspect, "\"vision\": ", mixes[i].vision);
+    assert_has_type (inspect, "\"adapter\": ", mixes[i].adapter);
+    assert_works (caption);
+    g_assert_cmpstr (caption->out, !=, "");
+  }
+}
+
+static void
+test_wrong_mixes_are_named (Fixture *fixture, gconstpointer data)
+{
+  static const struct
+  {
+    const char *type, *name, *cause;
+  } mixes[] = {
+    { "q8_0,text=q4_0", "text", "vision, language, vocabulary and adapter" },
+    { "vision=q8_0,q4_0", "q4_0", "comes first" },
+    { "f32,vision=", "--type", "q8_0 and q4_0" },
+    { "", "--type", "q8_0 and q4_0" },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (mixes); i++) {
+    g_autoptr (Run) run = run_command (NULL, "convert", fixture->bundle, "-f",
+        "-o", fixture->packed, "--type", mixes[i].type, NULL);
+    assert_fails (run, 2, mixes[i].name, mixes[i].cause);
+  }
+}
+
+static void
 test_no_tokenizer_is_said (Fixture *fixture, gconstpointer data)
 {
   g_autoptr (Run) run = run_command ("\"a\"\n", "tokenize", "--language",
@@ -364,6 +429,9 @@ main (int argc, char **argv)
   ADD ("/command/convert/commands-take-it", test_commands_take_it);
   ADD ("/command/convert/quantised-models-caption",
       test_quantised_models_caption);
+  ADD ("/command/convert/parts-have-types-of-their-own",
+      test_parts_have_types_of_their_own);
+  ADD ("/command/convert/wrong-mixes-are-named", test_wrong_mixes_are_named);
   ADD ("/command/convert/it-is-made-of-parts-or-of-itself",
       test_it_is_made_of_parts_or_of_itself);
   ADD ("/command/convert/description-is-shown-and-kept",

@@ -305,6 +305,34 @@ test_repeatable (void)
   }
 }
 
+static void
+test_fewer_visual_tokens (void)
+{
+  static const char *const all[] = { "0", "17", "1000" };
+  g_autofree char *model = find_data ("tiny");
+  g_autofree char *image = find_data ("preprocess/blobs-640x360.png");
+  g_autofree char *input = find_data ("tiny/input.safetensors");
+  g_autoptr (Run) plain = run_command (NULL, "caption", "--model", model,
+      "--format", "json", image, NULL);
+  g_autoptr (Run) fewer = run_command (NULL, "caption", "--model", model,
+      "--format", "json", "--visual-tokens", "5", image, NULL);
+  g_autoptr (Run) tensors = run_command (NULL, "generate", "--model", model,
+      "--input", input, "--visual-tokens", "5", NULL);
+  g_autoptr (Run) wrong = run_command (NULL, "caption", "--model", model,
+      "--visual-tokens", "-1", image, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (all); i++) {
+    g_autoptr (Run) run = run_command (NULL, "caption", "--model", model,
+        "--format", "json", "--visual-tokens", all[i], image, NULL);
+    assert_works (run);
+    g_assert_cmpstr (run->out, ==, plain->out);
+  }
+  assert_works (fewer);
+  g_assert_cmpstr (fewer->out, !=, plain->out);
+  assert_works (tensors);
+  assert_fails (wrong, 2, "--visual-tokens", "-1");
+}
+
 /* --- images ------------------------------------------------------------- */
 
 static char *
@@ -550,6 +578,8 @@ main (int argc, char **argv)
   g_test_add_func ("/command/caption/with-a-tokenizer-is-text", test_text);
   g_test_add_func ("/command/caption/is-the-same-with-any-threads",
       test_repeatable);
+  g_test_add_func ("/command/usage/fewer-visual-tokens",
+      test_fewer_visual_tokens);
   g_test_add_func ("/command/output/unwritable-is-said-first",
       test_unwritable_output);
   g_test_add_func ("/command/preprocess/two-of-a-name-are-refused",

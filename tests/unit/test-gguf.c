@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "model/gguf.h"
@@ -607,6 +608,29 @@ test_halves_survive (void)
   }
 }
 
+/* Many at once are what they are one by one. */
+static void
+test_many_halves_are_as_one (void)
+{
+  const gsize n = 0x10000;
+  g_autofree guint16 *halves = g_new (guint16, n);
+  g_autofree float *many = g_new (float, n);
+
+  for (gsize i = 0; i < n; i++)
+    halves[i] = (guint16) i;
+  for (gsize start = 0; start < 3; start++) {
+    ituning_half_to_float (many, halves + start, n - 3);
+    for (gsize i = 0; i < n - 3; i++) {
+      float one;
+      ituning_half_to_float (&one, halves + start + i, 1);
+      if (halves[start + i] % 0x8000 > 0x7c00)
+        g_assert_true (isnan (many[i]) && isnan (one));
+      else
+        g_assert_cmpmem (&many[i], sizeof (float), &one, sizeof (float));
+    }
+  }
+}
+
 static void
 test_halves_round_to_even (void)
 {
@@ -658,9 +682,9 @@ test_names_are_llama_cpps (void)
     { "transformer.h.11.attn.c_attn.weight", "blk.11.attn_qkv.weight",
         ITUNING_NAME_CONV1D },
     { "h.0.attn.c_attn.bias", "blk.0.attn_qkv.bias", ITUNING_NAME_PLAIN },
-    { "wte.weight", "token_embd.weight", ITUNING_NAME_MATRIX },
+    { "wte.weight", "token_embd.weight", ITUNING_NAME_VOCABULARY },
     { "transformer.wpe.weight", "position_embd.weight", ITUNING_NAME_PLAIN },
-    { "lm_head.weight", "output.weight", ITUNING_NAME_MATRIX },
+    { "lm_head.weight", "output.weight", ITUNING_NAME_VOCABULARY },
     { "vision_model.embeddings.class_embedding", "v.class_embd",
         ITUNING_NAME_PLAIN },
     { "vision_model.encoder.layers.10.mlp.fc2.weight",
@@ -699,6 +723,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gguf/write/too-large-for-a-type-is-said",
       test_too_large_for_a_type_is_said);
   g_test_add_func ("/gguf/half/halves-survive", test_halves_survive);
+  g_test_add_func ("/gguf/many-halves-are-as-one", test_many_halves_are_as_one);
   g_test_add_func ("/gguf/half/halves-round-to-even",
       test_halves_round_to_even);
   g_test_add_func ("/gguf/half/too-large-for-a-half-is-told",

@@ -250,7 +250,7 @@ test_memory_is_left_alone (Fixture *fixture, gconstpointer data)
   bytes = g_bytes_new_take (contents, size);
   gguf = ituning_gguf_new ("memory", bytes, &error);
   g_assert_no_error (error);
-  ituning_language_free (ituning_language_new_packed (gguf, &error));
+  ituning_language_free (ituning_language_new_packed (gguf, NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpmem (contents, size, copy, size);
   g_free (copy);

@@ -315,12 +315,43 @@ test_it_is_close_to_the_exact (Fixture *fixture, gconstpointer data)
   }
 }
 
+/* Any three parts have all types beside each other, and the fourth one then:
+ * they are in the file, and the logits are as close as the roughest allows. */
+static void
+test_parts_have_types_of_their_own (Fixture *fixture, gconstpointer data)
+{
+  static const ItuningType all[] = { ITUNING_TYPE_F32, ITUNING_TYPE_F16,
+    ITUNING_TYPE_BF16, ITUNING_TYPE_Q8_0, ITUNING_TYPE_Q4_0 };
+  const gsize n = G_N_ELEMENTS (all);
+
+  for (gsize i = 0; i < n * n * n; i++) {
+    const gsize a = i % n, b = i / n % n, c = i / n / n;
+    const ItuningPartTypes mix = { all[a], all[b], all[c],
+      all[(a + b + c) % n] };
+    g_autoptr (ItuningModel) packed = NULL;
+    g_autoptr (ItuningGguf) gguf = NULL;
+    g_assert_true (ituning_model_save_mixed (fixture->model, fixture->path,
+        &mix, NULL, NULL));
+    gguf = ituning_gguf_open (fixture->path, NULL);
+    g_assert_cmpint (ituning_gguf_lookup (gguf, "v.blk.0.ffn_up.weight")->type,
+        ==, mix.vision);
+    g_assert_cmpint (ituning_gguf_lookup (gguf, "blk.1.attn_qkv.weight")->type,
+        ==, mix.language);
+    g_assert_cmpint (ituning_gguf_lookup (gguf, "token_embd.weight")->type, ==,
+        mix.vocabulary);
+    g_assert_cmpint (ituning_gguf_lookup (gguf, "blk.1.ituning_o.weight")->type,
+        ==, mix.adapter);
+    packed = open_model (fixture->path);
+    compare (packed, fixture->model, 0.3);
+  }
+}
+
 static void
 test_random_weights_have_the_type (void)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
     ItuningWeights *weights = ituning_weights_new_random_of_type (1,
-        types[i].type);
+        types[i].type, types[i].type);
     const ItuningQuantized *matrix;
     ItuningPartInfo info;
     float row[64], largest = 0.0f;
@@ -342,6 +373,23 @@ test_random_weights_have_the_type (void)
     g_assert_cmpint (info.type, ==, types[i].type);
     ituning_weights_free (weights);
   }
+}
+
+static void
+test_random_vocabularies_have_another_type (void)
+{
+  ItuningWeights *weights = ituning_weights_new_random_of_type (1,
+      ITUNING_TYPE_Q4_0, ITUNING_TYPE_Q8_0);
+  const ItuningQuantized *blocks, *vocabulary;
+  ItuningPartInfo info;
+
+  ituning_weights_take_matrix (weights, &vocabulary, 5, 64, "wte.weight");
+  ituning_weights_take_matrix (weights, &blocks, 5, 64,
+      "h.0.attn.c_attn.weight");
+  g_assert_cmpuint (vocabulary->bits, ==, 8);
+  g_assert_cmpuint (blocks->bits, ==, 4);
+  g_assert_true (ituning_weights_finish (weights, &info, NULL));
+  ituning_weights_free (weights);
 }
 
 /* --- what is wrong ------------------------------------------------------ */
@@ -414,9 +462,13 @@ main (int argc, char *argv[])
   ADD ("/quant-packed/it-computes-what-it-holds",
       test_it_computes_what_it_holds);
   ADD ("/quant-packed/it-is-close-to-the-exact", test_it_is_close_to_the_exact);
+  ADD ("/quant-packed/parts-have-types-of-their-own",
+      test_parts_have_types_of_their_own);
   ADD ("/quant-packed/a-nan-is-found", test_a_nan_is_found);
   ADD ("/quant-packed/too-large-a-value-is-told",
       test_too_large_a_value_is_told);
+  g_test_add_func ("/quant-packed/random-vocabularies-have-another-type",
+      test_random_vocabularies_have_another_type);
   g_test_add_func ("/quant-packed/random-weights-have-the-type",
       test_random_weights_have_the_type);
   return g_test_run ();

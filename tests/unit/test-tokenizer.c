@@ -6,6 +6,7 @@
 
 #include "model/json.h"
 #include "model/tokenizerfiles.h"
+#include "model/vocabulary.h"
 
 /* A small vocabulary: the 256 bytes, some merges, <|endoftext|> at its end. */
 static const char *const merges[] = { "h e", "l l", "he ll", "hell o", "Ġ w",
@@ -583,10 +584,70 @@ test_gpt2_is_exact (void)
   }
 }
 
+/* Plain text is read as json-glib reads it; what is not plain is left to it. */
+static void
+test_plain_tokens_are_scanned (void)
+{
+  static const struct
+  {
+    const char *text;
+    gboolean plain;
+  } cases[] = {
+    { "{\"a\":0,\"b\":1}", TRUE },
+    { " {\n\t\"\\u0120w\" : 1 ,\r\"\\\"\\\\\\/\\b\\f\\n\\r\\t\":0 } \n", TRUE },
+    { "{\"\\ud83d\\ude00\":0,\"\xc4\xa0\":1}", TRUE },
+    { "{\"a\":999999}", TRUE },
+    { "{}", FALSE },
+    { "", FALSE },
+    { "{\"a\":0", FALSE },
+    { "{\"a\":0}x", FALSE },
+    { "{\"a\":0,}", FALSE },
+    { "{\"a\":00}", FALSE },
+    { "{\"a\":-1}", FALSE },
+    { "{\"a\":1.0}", FALSE },
+    { "{\"a\":1e0}", FALSE },
+    { "{\"a\":1048576}", FALSE },
+    { "{\"a\":99999999999}", FALSE },
+    { "{\"a\":\"0\"}", FALSE },
+    { "{\"\":0}", FALSE },
+    { "{\"a\n\":0}", FALSE },
+    { "{\"\\u0000\":0}", FALSE },
+    { "{\"\\ud83d\":0}", FALSE },
+    { "{\"\\ude00\":0}", FALSE },
+    { "{\"\\x\":0}", FALSE },
+    { "{\"\\u12\":0}", FALSE },
+    { "{\"a", FALSE },
+    { "{\"a\\", FALSE },
+    { "{\"a\":0,\"b\":0}", FALSE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const gsize size = strlen (cases[i].text);
+    g_autofree char *text = g_memdup2 (cases[i].text, MAX (size, 1));
+    g_autoptr (ItuningVocabulary) scanned = ituning_vocabulary_new ();
+    g_autoptr (ItuningVocabulary) wanted = ituning_vocabulary_new ();
+    g_autoptr (JsonNode) root = NULL;
+    JsonObject *object = NULL;
+    g_assert_cmpint (ituning_vocabulary_scan (scanned, "f", text, size), ==,
+        cases[i].plain);
+    if (!cases[i].plain)
+      continue;
+    root = ituning_json_parse ("f", text, size, NULL);
+    g_assert_true (ituning_json_object (root, "f", &object, NULL));
+    g_assert_true (ituning_vocabulary_add_tokens (wanted, "f", object, NULL));
+    g_assert_cmpuint (scanned->tokens->len, ==, wanted->tokens->len);
+    for (guint id = 0; id < wanted->tokens->len; id++)
+      g_assert_cmpstr (scanned->tokens->pdata[id], ==,
+          wanted->tokens->pdata[id]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/tokenizer/plain-tokens-are-scanned",
+      test_plain_tokens_are_scanned);
   g_test_add_func ("/tokenizer/encodes-by-rank", test_encodes_by_rank);
   g_test_add_func ("/tokenizer/length-may-hold-nul", test_length_may_hold_nul);
   g_test_add_func ("/tokenizer/ids-are-appended", test_ids_are_appended);

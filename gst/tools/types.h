@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "model/ituning.h"
+
+gboolean tool_types_parse (const char *text, gboolean half,
+    ItuningPartTypes *types, GError **error);
