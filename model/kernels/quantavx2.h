@@ -6,7 +6,8 @@
 
 #include "model/kernels/quantkernels.h"
 
-/* What the two files of AVX2's products share. */
+/* What the two files of AVX2's products share; nothing without it. */
+#if defined(__AVX2__)
 
 #define INLINE static inline __attribute__ ((always_inline))
 #define UNROLL _Pragma ("GCC unroll 8")
@@ -53,3 +54,5 @@ ituning_quant_add_row (float *y, const __m256 *sums, gsize n, float scale)
 void ituning_quant_multiply_rows (float *y, gsize ldy,
     const ItuningQuantRows *rows, gsize M, const ItuningQuantized *matrix,
     gsize panel, float scale);
+
+#endif

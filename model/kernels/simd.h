@@ -4,7 +4,12 @@
 #include <glib.h>
 #include <string.h>
 
-/* Vectors of ITUNING_LANES floats, in the compilers' own types. */
+/* Vectors of ITUNING_LANES floats, in the compilers' own types. Each file that is
+ * compiled for an instruction set says how many. */
+
+#ifndef ITUNING_LANES
+#define ITUNING_LANES 4
+#endif
 
 /* A name of the instruction set that a file is compiled for. */
 #define TABLE_NAME__(name, isa) name##_##isa
