@@ -10,7 +10,7 @@
 
 /* The pictures of GStreamer's videotestsrc, by itself, and what captions call
  * them. What looks the same in a still picture has one name: blink is black or
- * white, and the solid colour is white by default. */
+ * white, the solid colour is white by default, and both zone plates are grey. */
 
 static const struct
 {
@@ -33,7 +33,7 @@ static const struct
   { "smpte75", "pale colour bars" },
   { "zone-plate", "zone plate" },
   { "gamut", "gamut checkers" },
-  { "chroma-zone-plate", "chroma zone plate" },
+  { "chroma-zone-plate", "zone plate" },
   { "solid-color", "white" },
   { "ball", "bouncing ball" },
   { "smpte100", "bright colour bars" },
