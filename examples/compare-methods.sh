@@ -6,7 +6,7 @@
 #   examples/compare-methods.sh FOLDER [STEPS]
 set -eu -o pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-work=${1:?usage: $0 FOLDER [STEPS]} steps=${2:-3000}
+work=${1:?usage: $0 FOLDER [STEPS]} steps=${2:-1500}
 PATH=$root/build/gst/tools:$PATH
 cd "$work"
 
