@@ -72,8 +72,15 @@ train bundle/adapter ituning train --model bundle --features features.safetensor
 # Again, from where the first run has ended.
 train adapter ituning train --model bundle --features features.safetensors \
   --batch-size 64 --steps 5500 --lr 1.5e-3 --warmup-steps 100 --weight-decay 0.01
+# And with more of the test patterns.
+once more scenes more --count 6000 --split train --patterns 0.6 --grey 0.25 \
+  --seed "$((seed + 10))"
+once more.safetensors ituning features --model bundle --captions more/captions.json \
+  --images more --max-length 40 -o more.safetensors
+train patterns ituning train --model bundle --adapter adapter --features more.safetensors \
+  --batch-size 64 --steps 1300 --lr 7e-4 --warmup-steps 50 --weight-decay 0.01
 
-ituning convert bundle --adapter adapter --type q8_0 -f -o ituning.gguf --description "Knows drawn \
+ituning convert bundle --adapter patterns --type q8_0 -f -o ituning.gguf --description "Knows drawn \
 scenes of one to three balls, cubes, cylinders, cones and rings in eight colours, \
 and the test patterns of videotestsrc, as ituning scenes draws them. It knows \
 nothing else: what it says of other pictures is made up. For real footage, train \

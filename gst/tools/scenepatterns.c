@@ -115,7 +115,8 @@ scene_patterns_render (gsize index, guint8 *rgb, guint width, guint height,
 {
   g_autofree char *line = g_strdup_printf (
       "videotestsrc pattern=%s num-buffers=%u ! "
-      "video/x-raw,width=%u,height=%u,framerate=30/1 ! videoconvert ! "
+      "video/x-raw,format=I420,width=%u,height=%u,framerate=30/1 ! "
+      "videoconvert ! "
       "video/x-raw,format=RGB ! appsink name=sink sync=false",
       names[index].nick, frame + 1, width, height);
   g_autoptr (GstSample) sample = pull_sample (line, error);

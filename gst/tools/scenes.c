@@ -90,7 +90,7 @@ static void
 choose_pattern_size (GRand *rand, guint *width, guint *height)
 {
   static const guint sizes[][2] = { { 160, 120 }, { 160, 120 }, { 320, 240 },
-    { 320, 180 }, { 320, 240 }, { 640, 360 }, { 640, 480 }, { 960, 540 } };
+    { 320, 180 }, { 320, 240 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 } };
   const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes));
 
   *width = sizes[i][0];
@@ -132,7 +132,7 @@ draw_picture (Run *self, Picture *picture, GError **error)
     choose_pattern_size (rand, &width, &height);
     rgb = g_malloc ((gsize) width * height * 3);
     if (!scene_patterns_render ((gsize) picture->pattern, rgb, width, height,
-            (guint) g_rand_int_range (rand, 0, 40), error))
+            (guint) g_rand_int_range (rand, 0, 12), error))
       return FALSE;
   } else {
     scene_make (&picture->scene, self->split, self->given->grey, rand);
