@@ -380,6 +380,7 @@ forward_batch (const ItuningVision *self, ItuningVisionScratch *scratch,
   if (!run_layers (self, scratch, pool, x, logs, B, n_keep, cancellable, error))
     return FALSE;
   if (!all) {
+    g_assert (log_sizes != NULL);
     memcpy (hidden, x, B * n_keep * D * sizeof (float));
     memcpy (log_sizes, logs, B * n_keep * sizeof (float));
   }

@@ -122,16 +122,18 @@ test_captions_say_what_is_there (void)
 static void
 test_no_caption_names_a_colour_of_grey (void)
 {
+  const gsize n_pixels = 64;
+
   for (guint32 seed = 0; seed < 100; seed++) {
     Scene scene;
     g_autofree char *caption = NULL;
-    g_autofree guint8 *rgb = g_malloc (8 * 8 * 3);
+    g_autofree guint8 *rgb = g_malloc (n_pixels * 3);
     g_auto (SceneClaims) claims = { 0 };
 
     make_grey (&scene, SCENE_SPLIT_TRAIN, 1.0, seed);
     g_assert_cmpuint (count_held_out (&scene), ==, 0);
     scene_render (&scene, rgb, 8, 8);
-    for (gsize i = 0; i < 8 * 8; i++)
+    for (gsize i = 0; i < n_pixels; i++)
       g_assert_true (
           rgb[3 * i] == rgb[3 * i + 1] && rgb[3 * i] == rgb[3 * i + 2]);
     caption = scene_caption (&scene, seed % SCENE_N_WORDINGS);

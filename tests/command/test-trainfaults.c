@@ -296,6 +296,7 @@ assert_whole (const char *folder, const char *name, const char *file)
     return;
   tensors = ituning_tensors_open (path, &error);
   g_assert_no_error (error);
+  g_assert_nonnull (tensors);
 }
 
 static void

@@ -67,7 +67,7 @@ open_file (const File *file, GError **error)
   g_assert_true (g_close (fd, NULL));
   g_assert_true (ituning_tensors_save (path, file->tensors, file->n, NULL));
   dataset = ituning_dataset_open (path, error);
-  if (dataset == NULL)
+  if (dataset == NULL && error != NULL)
     g_assert_true (g_str_has_prefix ((*error)->message, path));
   g_unlink (path);
   return dataset;
@@ -209,8 +209,7 @@ find_move (const float *got, const float *still)
     gsize n_same = 0;
     for (int i = 0; i < 48; i++) {
       const int x = CLAMP (i % 4 - dx, 0, 3), y = CLAMP (i / 4 % 4 - dy, 0, 3);
-      n_same += memcmp (&got[i], &still[i / 16 * 16 + y * 4 + x],
-                    sizeof (float)) == 0;
+      n_same += fabsf (got[i] - still[i / 16 * 16 + y * 4 + x]) <= 0.0f;
     }
     if (n_same == 48)
       return move;

@@ -7,10 +7,10 @@
 #include "model/train/initialise.h"
 #include "model/vision.h"
 
-#define D 24
-#define PATCH 4
+#define D ((gsize) 24)
+#define PATCH ((gsize) 4)
 #define N_PIXELS (PATCH * PATCH)
-#define SIDE 3
+#define SIDE ((gsize) 3)
 
 typedef struct
 {

@@ -98,7 +98,7 @@ test_the_most_alike_become_means (void)
   float x[N_TOKENS * WIDTH], sizes[N_TOKENS] = { 1, 1, 1, 1, 1, 1, 3 };
 
   for (gsize i = 0; i < N_TOKENS * WIDTH; i++)
-    x[i] = (float) (10 * (i / WIDTH));
+    x[i] = 10.0F * floorf ((float) i / (float) WIDTH);
   /* 3 and 6 are 30 of one patch and 60 of three; 2 and 5 are left. */
   merge (x, sizes, 6, 1);
   assert_tokens (x, sizes, (const float[]){ 0, 10, 20, 52.5F, 40, 50 },
@@ -111,7 +111,7 @@ test_two_become_means_in_order (void)
   float x[N_TOKENS * WIDTH], sizes[N_TOKENS] = { 1, 1, 1, 1, 1, 1, 1 };
 
   for (gsize i = 0; i < N_TOKENS * WIDTH; i++)
-    x[i] = (float) (10 * (i / WIDTH));
+    x[i] = 10.0F * floorf ((float) i / (float) WIDTH);
   merge (x, sizes, 5, 2);
   assert_tokens (x, sizes, (const float[]){ 0, 10, 45, 40, 35 },
       (const float[]){ 1, 1, 2, 1, 2 }, 5);
@@ -119,15 +119,13 @@ test_two_become_means_in_order (void)
 
 /* --- what follows ------------------------------------------------------- */
 
+#define N ((gsize) 5)
+#define E ((gsize) 8)
+
 /* Attention to a token of two equal ones is attention to both. */
 static void
 test_sizes_count_in_attention (void)
 {
-  enum
-  {
-    N = 5,
-    E = 8,
-  };
   g_autoptr (GRand) rand = g_rand_new_with_seed (4);
   ItuningPool *pool = ituning_pool_new (2);
   ItuningBuffer scratch = { 0 };
