@@ -8,6 +8,11 @@
  * that a worker claims a task and learns that its job is still the current one
  * by a single compare-and-swap: nobody waits for a worker that wakes late.
  *
+ * Who goes to sleep says so and looks once more; who has news for it writes the
+ * news and looks whether it sleeps. Such a write is an exchange, which no later
+ * read overtakes on any machine: qemu lets one overtake a plain atomic store of
+ * 64-bit ARM.
+ *
  * A token passes about a hundred jobs, some tens of microseconds apart, so
  * workers look for the next job for a moment before they sleep. */
 
@@ -132,7 +137,7 @@ wait_until_done (ItuningPool *self, guint n_tasks)
     relax ();
   }
   g_mutex_lock (&self->lock);
-  atomic_store (&self->caller_sleeps, TRUE);
+  atomic_exchange (&self->caller_sleeps, TRUE);
   while (atomic_load (&self->n_done) < n_tasks)
     g_cond_wait (&self->done, &self->lock);
   atomic_store (&self->caller_sleeps, FALSE);
@@ -149,7 +154,7 @@ publish_job (ItuningPool *self, guint n_tasks, ItuningPoolFunc func,
   atomic_store (&self->data, data);
   atomic_store (&self->n_tasks, n_tasks);
   atomic_store (&self->n_done, 0);
-  atomic_store (&self->claims, (guint64) next << 32);
+  atomic_exchange (&self->claims, (guint64) next << 32);
   if (atomic_load (&self->n_sleeping) > 0) {
     g_mutex_lock (&self->lock);
     g_cond_broadcast (&self->wake);
