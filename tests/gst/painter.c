@@ -69,12 +69,16 @@ add_blob (Painter *self)
   const int y0 = g_rand_int_range (self->rand, 0, HEIGHT);
   const int reach = (int) (2.2 * size);
 
+  const int left = MAX (0, x0 - reach), right = MIN (WIDTH, x0 + reach);
+  float across[WIDTH];
+
+  for (int x = left; x < right; x++)
+    across[x] = (float) exp (-(x - x0) * (x - x0) / (size * size));
   for (int y = MAX (0, y0 - reach); y < MIN (HEIGHT, y0 + reach); y++) {
-    for (int x = MAX (0, x0 - reach); x < MIN (WIDTH, x0 + reach); x++) {
-      const double square = ((x - x0) * (x - x0) + (y - y0) * (y - y0)) /
-          (size * size);
-      self->scene[y * WIDTH + x] += (float) (level * exp (-square));
-    }
+    const float down = (float) (level *
+        exp (-(y - y0) * (y - y0) / (size * size)));
+    for (int x = left; x < right; x++)
+      self->scene[y * WIDTH + x] += down * across[x];
   }
 }
 
