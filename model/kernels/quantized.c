@@ -107,13 +107,31 @@ count_scales (const ItuningQuantized *self)
   return self->n_panels * self->n_blocks * PANEL;
 }
 
+/* Zeros in the last panel, if it has more rows than the matrix. */
+static void
+fill_up (ItuningQuantized *self)
+{
+  const gsize n_words = self->n_blocks * self->bits * PANEL;
+  const gsize n_scales = self->n_blocks * PANEL;
+  const gsize last = self->n_panels - 1;
+
+  if (self->n_out % PANEL == 0)
+    return;
+  memset (self->words + last * n_words * WORD_BYTES, 0, n_words * WORD_BYTES);
+  memset (self->scales + last * n_scales, 0, n_scales * SCALE_BYTES);
+}
+
 /**
  * ituning_quantized_new:
  * @bits: 8 or 4
  * @n_out: rows
  * @n_in: columns, a multiple of 32
  *
- * Returns: (transfer full): a matrix of zeros
+ * Memory of the rows is not touched here, so that the threads that set them
+ * are the first to.
+ *
+ * Returns: (transfer full): a matrix whose rows are all to be set before it is
+ *   used
  */
 ItuningQuantized *
 ituning_quantized_new (guint bits, gsize n_out, gsize n_in)
@@ -126,9 +144,10 @@ ituning_quantized_new (guint bits, gsize n_out, gsize n_in)
   self->n_in = n_in;
   self->n_blocks = n_in / BLOCK;
   self->n_panels = (n_out + PANEL - 1) / PANEL;
-  self->words = g_aligned_alloc0 (MAX (count_words (self), 1), WORD_BYTES, 64);
-  self->scales = g_aligned_alloc0 (MAX (count_scales (self), 1), SCALE_BYTES,
+  self->words = g_aligned_alloc (MAX (count_words (self), 1), WORD_BYTES, 64);
+  self->scales = g_aligned_alloc (MAX (count_scales (self), 1), SCALE_BYTES,
       64);
+  fill_up (self);
   return self;
 }
 
@@ -187,7 +206,7 @@ ituning_quantized_set_row (ItuningQuantized *matrix, gsize row,
     const guint8 *blocks)
 {
   const gsize size = ituning_quant_block_bytes (matrix->bits);
-  const guint8 bias = matrix->bits == 8 ? 128 : 0;
+  const guint32 bias = matrix->bits == 8 ? 0x80808080 : 0;
   gboolean finite = TRUE;
 
   for (gsize block = 0; block < matrix->n_blocks; block++, blocks += size) {
@@ -198,9 +217,12 @@ ituning_quantized_set_row (ItuningQuantized *matrix, gsize row,
     memcpy (&scale, blocks, SCALE_BYTES);
     finite = finite && (scale & 0x7c00) != 0x7c00;
     *find_scale (matrix, row, block) = scale;
-    for (guint word = 0; word < matrix->bits; word++)
-      for (gsize i = 0; i < WORD_BYTES; i++)
-        words[word * PANEL * WORD_BYTES + i] = *q++ ^ bias;
+    for (guint word = 0; word < matrix->bits; word++) {
+      guint32 four;
+      memcpy (&four, q + word * WORD_BYTES, WORD_BYTES);
+      four ^= bias;
+      memcpy (words + word * PANEL * WORD_BYTES, &four, WORD_BYTES);
+    }
   }
   return finite;
 }
