@@ -42,23 +42,31 @@ add_products (__m256i sum, __m256i a, __m256i b)
 #endif
 }
 
-/* dots [R, 2] = a block's words of two vectors of outputs times @R rows' values */
+/* How many of a panel's vectors of outputs are summed at a time: what the
+ * registers hold. All four, for few rows, read a panel as it lies in memory. */
+#define WIDTH(R) ((gsize) ((R) <= 2 ? 4 : 2))
+
+/* dots [R, WIDTH (R)] = a block's words of so many vectors of outputs times @R
+ * rows' values */
 INLINE void
-multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
+multiply_block_8 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
     const gint8 *x, const int R)
 {
+  const gsize width = WIDTH (R);
+
   UNROLL
-  for (gsize v = 0; v < 2; v++) {
+  for (gsize r = 0; r < (gsize) R; r++)
     UNROLL
-    for (gsize r = 0; r < (gsize) R; r++)
-      dots[r][v] = _mm256_setzero_si256 ();
-    for (gsize word = 0; word < 8; word++) {
-      const __m256i w = _mm256_xor_si256 (load (words + word * PANEL * 4 +
-                                              v * 32),
-          _mm256_set1_epi8 (-128));
+  for (gsize v = 0; v < width; v++)
+    dots[r][v] = _mm256_setzero_si256 ();
+  for (gsize word = 0; word < 8; word++) {
+    UNROLL
+    for (gsize v = 0; v < width; v++) {
+      const guint8 *at = words + word * PANEL * 4 + v * 32;
+      const __m256i w = _mm256_xor_si256 (load (at), _mm256_set1_epi8 (-128));
       const __m256i magnitude = _mm256_abs_epi8 (w);
-      if (v == 0)
-        _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
+      if (v % 2 == 0)
+        _mm_prefetch (at + PREFETCH_BYTES, _MM_HINT_T0);
       UNROLL
       for (gsize r = 0; r < (gsize) R; r++) {
         dots[r][v] = add_products (dots[r][v], magnitude,
@@ -71,22 +79,26 @@ multiply_block_8 (__m256i dots[MAX_ROWS][2], const guint8 *words,
 /* The low four bits of the words meet the first half of the values, the high
  * ones the second. */
 INLINE void
-multiply_block_4 (__m256i dots[MAX_ROWS][2], const guint8 *words,
+multiply_block_4 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
     const gint8 *x, const gint32 *offsets, const int R)
 {
   const __m256i low = _mm256_set1_epi8 (15);
+  const gsize width = WIDTH (R);
 
   UNROLL
   for (gsize r = 0; r < (gsize) R; r++)
-    dots[r][0] = dots[r][1] = ituning_quant_start_4 (offsets[r]);
+    UNROLL
+  for (gsize v = 0; v < width; v++)
+    dots[r][v] = ituning_quant_start_4 (offsets[r]);
   UNROLL
   for (gsize word = 0; word < 8; word++) {
-    __m256i w[2];
-    if (word < 4)
-      _mm_prefetch (words + word * PANEL * 4 + PREFETCH_BYTES, _MM_HINT_T0);
+    __m256i w[VECTORS];
     UNROLL
-    for (gsize v = 0; v < 2; v++) {
-      w[v] = load (words + word % 4 * PANEL * 4 + v * 32);
+    for (gsize v = 0; v < width; v++) {
+      const guint8 *at = words + word % 4 * PANEL * 4 + v * 32;
+      if (word < 4 && v % 2 == 0)
+        _mm_prefetch (at + PREFETCH_BYTES, _MM_HINT_T0);
+      w[v] = load (at);
       w[v] = _mm256_and_si256 (word < 4 ? w[v] : _mm256_srli_epi16 (w[v], 4),
           low);
     }
@@ -94,7 +106,7 @@ multiply_block_4 (__m256i dots[MAX_ROWS][2], const guint8 *words,
     for (gsize r = 0; r < (gsize) R; r++) {
       const __m256i value = broadcast (x + r * BLOCK + word * 4);
       UNROLL
-      for (gsize v = 0; v < 2; v++) {
+      for (gsize v = 0; v < width; v++) {
         dots[r][v] = _mm256_add_epi16 (dots[r][v],
             _mm256_maddubs_epi16 (w[v], value));
         IN_ORDER (dots[r][v]);
@@ -104,7 +116,7 @@ multiply_block_4 (__m256i dots[MAX_ROWS][2], const guint8 *words,
   UNROLL
   for (gsize r = 0; r < (gsize) R; r++)
     UNROLL
-  for (gsize v = 0; v < 2; v++)
+  for (gsize v = 0; v < width; v++)
     dots[r][v] = _mm256_madd_epi16 (dots[r][v], _mm256_set1_epi16 (1));
 }
 
@@ -114,7 +126,7 @@ multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
     gsize row, const ItuningQuantized *matrix, gsize panel, const int R,
     const guint bits)
 {
-  const gsize n_blocks = rows->n_blocks;
+  const gsize n_blocks = rows->n_blocks, width = WIDTH (R);
 
   for (gsize r = 0; r < (gsize) R; r++)
     for (gsize v = 0; v < VECTORS; v++)
@@ -125,8 +137,8 @@ multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
     const guint8 *words = matrix->words + place * bits * PANEL * 4;
     const guint16 *scales = matrix->scales + place * PANEL;
     UNROLL
-    for (gsize first = 0; first < VECTORS; first += 2) {
-      __m256i dots[MAX_ROWS][2];
+    for (gsize first = 0; first < VECTORS; first += width) {
+      __m256i dots[MAX_ROWS][VECTORS];
       if (bits == 8)
         multiply_block_8 (dots, words + first * 32, rows->values + at * BLOCK,
             R);
@@ -134,7 +146,7 @@ multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
         multiply_block_4 (dots, words + first * 32, rows->values + at * BLOCK,
             rows->offsets + at, R);
       UNROLL
-      for (gsize v = 0; v < 2; v++) {
+      for (gsize v = 0; v < width; v++) {
         const __m256 scale = _mm256_cvtph_ps (_mm_loadu_si128 (
             (const __m128i_u *) (scales + (first + v) * LANES)));
         UNROLL
