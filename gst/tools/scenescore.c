@@ -87,34 +87,69 @@ get_member (JsonObject *object, const char *name)
   return json_object_get_string_member_with_default (object, name, NULL);
 }
 
+/* %NULL when it is something else. */
+static JsonObject *
+get_object (JsonArray *array, guint index)
+{
+  JsonNode *node = json_array_get_element (array, index);
+
+  return JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
+/* -1 when there is no such number. */
+static gint64
+get_id (JsonObject *object, const char *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) &&
+          json_node_get_value_type (node) == G_TYPE_INT64
+      ? json_node_get_int (node)
+      : -1;
+}
+
+/* One without a colour is of a scene in grey. */
+static gboolean
+read_object (SceneObject *object, JsonObject *truth)
+{
+  const gboolean grey = !json_object_has_member (truth, "color");
+  const int color = find_name (get_member (truth, "color"), get_color,
+      SCENE_N_COLORS);
+  const int shape = find_name (get_member (truth, "shape"), get_shape,
+      SCENE_N_SHAPES);
+
+  if ((color < 0 && !grey) || shape < 0)
+    return FALSE;
+  *object = (SceneObject){
+    .color = (SceneColor) MAX (color, 0),
+    .shape = (SceneShape) shape,
+    .large = g_strcmp0 (get_member (truth, "size"), "large") == 0,
+    .shiny = g_strcmp0 (get_member (truth, "material"), "shiny") == 0,
+    .x = (float) json_object_get_double_member_with_default (truth, "x", 0),
+    .z = (float) json_object_get_double_member_with_default (truth, "z", 0),
+  };
+  return TRUE;
+}
+
 /* Reads what scene_truth_add () wrote of a scene. */
 static gboolean
 read_scene (JsonObject *truth, Scene *scene)
 {
-  JsonArray *objects = json_object_get_array_member (truth, "objects");
+  JsonNode *node = json_object_get_member (truth, "objects");
+  JsonArray *objects;
 
   *scene = (Scene){ 0 };
-  if (objects == NULL || json_array_get_length (objects) > SCENE_MAX_OBJECTS)
+  if (node == NULL || !JSON_NODE_HOLDS_ARRAY (node))
+    return FALSE;
+  objects = json_node_get_array (node);
+  if (json_array_get_length (objects) > SCENE_MAX_OBJECTS)
     return FALSE;
   scene->n_objects = json_array_get_length (objects);
   for (guint i = 0; i < scene->n_objects; i++) {
-    JsonObject *object = json_array_get_object_element (objects, i);
-    const int color = find_name (get_member (object, "color"), get_color,
-        SCENE_N_COLORS);
-    const int shape = find_name (get_member (object, "shape"), get_shape,
-        SCENE_N_SHAPES);
-
-    scene->grey = !json_object_has_member (object, "color");
-    if ((color < 0 && !scene->grey) || shape < 0)
+    JsonObject *object = get_object (objects, i);
+    if (object == NULL || !read_object (&scene->objects[i], object))
       return FALSE;
-    scene->objects[i] = (SceneObject){
-      .color = (SceneColor) MAX (color, 0),
-      .shape = (SceneShape) shape,
-      .large = g_strcmp0 (get_member (object, "size"), "large") == 0,
-      .shiny = g_strcmp0 (get_member (object, "material"), "shiny") == 0,
-      .x = (float) json_object_get_double_member_with_default (object, "x", 0),
-      .z = (float) json_object_get_double_member_with_default (object, "z", 0),
-    };
+    scene->grey = !json_object_has_member (object, "color");
   }
   return TRUE;
 }
@@ -311,12 +346,10 @@ load_results (JsonParser *parser, const char *path, GError **error)
   if (array == NULL)
     return NULL;
   for (guint i = 0; i < json_array_get_length (array); i++) {
-    JsonObject *object = json_array_get_object_element (array, i);
+    JsonObject *object = get_object (array, i);
     const char *caption = object != NULL ? get_member (object, "caption")
                                          : NULL;
-    const gint64 id = object != NULL
-        ? json_object_get_int_member_with_default (object, "image_id", -1)
-        : -1;
+    const gint64 id = object != NULL ? get_id (object, "image_id") : -1;
     if (caption == NULL || id < 0) {
       g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
           "%s: result %u has no \"image_id\" or \"caption\"", path, i);
@@ -333,15 +366,20 @@ judge_all (Score *score, JsonArray *truths, GHashTable *results,
     const char *path, GError **error)
 {
   for (guint i = 0; i < json_array_get_length (truths); i++) {
-    JsonObject *truth = json_array_get_object_element (truths, i);
-    const gint64 id = json_object_get_int_member_with_default (truth, "id", -1);
-    const char *pattern = get_member (truth, "pattern");
-    const char *caption = g_hash_table_lookup (results,
-        GSIZE_TO_POINTER ((gsize) id + 1));
+    JsonObject *truth = get_object (truths, i);
+    const gint64 id = truth != NULL ? get_id (truth, "id") : -1;
+    const char *pattern, *caption;
     Scene scene;
 
+    if (id < 0) {
+      g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
+          "%s: picture %u has no \"id\"", path, i);
+      return FALSE;
+    }
+    caption = g_hash_table_lookup (results, GSIZE_TO_POINTER ((gsize) id + 1));
     if (caption == NULL)
       continue;
+    pattern = get_member (truth, "pattern");
     if (pattern != NULL) {
       score->n_patterns++;
       score->n_patterns_right += names_pattern (pattern, caption);
@@ -354,7 +392,11 @@ judge_all (Score *score, JsonArray *truths, GHashTable *results,
       return FALSE;
     }
   }
-  return TRUE;
+  if (score->n_scenes + score->n_patterns > 0)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: none of its pictures has a caption in the results", path);
+  return FALSE;
 }
 
 static void

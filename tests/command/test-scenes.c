@@ -289,6 +289,37 @@ test_usage (void)
   assert_fails (missing, 1, "/nowhere.json", "No such file");
 }
 
+static void
+test_score_names_bad_files (void)
+{
+  static const struct
+  {
+    const char *truth, *results, *cause;
+  } cases[] = {
+    { "[1]", "[]", "no \"id\"" },
+    { "[{\"id\": \"5\"}]", "[]", "no \"id\"" },
+    { "[{\"id\": 5}]", "[{\"image_id\": 5, \"caption\": \"a\"}]", "no scene" },
+    { "[{\"id\": 5, \"objects\": [3]}]",
+        "[{\"image_id\": 5, \"caption\": \"a\"}]", "no scene" },
+    { "[{\"id\": 5}]", "[{\"image_id\": 6, \"caption\": \"a\"}]",
+        "none of its pictures" },
+    { "[]", "[{\"image_id\": \"5\", \"caption\": \"a\"}]", "image_id" },
+  };
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *truth = g_build_filename (folder, "truth.json", NULL);
+  g_autofree char *results = g_build_filename (folder, "results.json", NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autoptr (Run) run = NULL;
+
+    write_file (truth, cases[i].truth);
+    write_file (results, cases[i].results);
+    run = run_command (NULL, "scenes", "score", "--truth", truth, "--results",
+        results, NULL);
+    assert_fails (run, 1, ".json", cases[i].cause);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,6 +338,7 @@ main (int argc, char **argv)
       test_same_seed_draws_the_same);
   g_test_add_func ("/scenes/score-finds-each-fault",
       test_score_finds_each_fault);
+  g_test_add_func ("/scenes/score-names-bad-files", test_score_names_bad_files);
   g_test_add_func ("/scenes/usage", test_usage);
   return g_test_run ();
 }
