@@ -15,7 +15,7 @@ get() { # FILE NAME
 }
 
 row() { # NAME FOLDER OPTION...
-  local name=$1 folder=compare/$2 model=bundle
+  local name=$1 folder=compare-$steps/$2 model=bundle
   shift 2
   [ -e "$folder/result.json" ] || {
     ituning train --model bundle --features features.safetensors --fresh \

@@ -41,7 +41,6 @@ typedef struct
   const ItuningPairs *pairs;
   ItuningSession *session; /* or NULL for pixels */
   ItuningFeatureWriter *writer;
-  gsize n_skipped;
 } Run;
 
 /* Opens the images [@first, @first + @n); those that cannot be are NULL. */
@@ -61,7 +60,6 @@ open_images (Run *self, gsize first, gsize n, ToolImage **images,
       return FALSE;
     }
     tool_report ("skipped: %s", reason->message);
-    self->n_skipped++;
   }
   return TRUE;
 }
@@ -131,16 +129,24 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
   const gsize n = ituning_pairs_get_n_images (self->pairs);
   g_autoptr (ToolProgress) progress = tool_progress_new (self->what->output,
       "features");
-  gsize first;
+  gsize first, n_skipped = ituning_feature_writer_get_n_skipped (self->writer);
 
+  if (n_skipped > 0 && self->what->strict) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "%s.images: the run that this one would go on with has skipped %zu "
+        "images; delete it to begin anew",
+        self->what->output, n_skipped);
+    return FALSE;
+  }
   while ((first = ituning_feature_writer_get_n_done (self->writer)) < n) {
     if (!run_batch (self, first, MIN (BATCH, n - first), cancellable, error))
       return FALSE;
     tool_progress_update (progress, (double) first / (double) n);
   }
   tool_progress_clear (progress);
-  if (self->n_skipped > 0)
-    tool_report ("%zu of %zu images were skipped", self->n_skipped, n);
+  n_skipped = ituning_feature_writer_get_n_skipped (self->writer);
+  if (n_skipped > 0)
+    tool_report ("%zu of %zu images were skipped", n_skipped, n);
   return ituning_feature_writer_finish (self->writer, error);
 }
 

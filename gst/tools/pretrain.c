@@ -77,6 +77,11 @@ run (Arguments *given, gboolean clip, GCancellable *cancellable, GError **error)
 
   if (given->tokenizer == NULL)
     return tool_options_usage_error (error, "--tokenizer is missing");
+  if (!clip &&
+      (given->vision != NULL || given->shift != 0 ||
+          given->train.train.captioning != 0.0))
+    return tool_options_usage_error (error,
+        "--vision, --shift and --captioning are for clip");
   if (!tool_train_options_check (&given->train, error) ||
       !tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
           &n_threads, error) ||

@@ -70,6 +70,10 @@ check_arguments (Arguments *given, GError **error)
   if (given->captions != NULL && given->train.features != NULL)
     return tool_options_usage_error (error,
         "give --features or --captions, not both");
+  if (given->captions == NULL &&
+      (given->images != NULL || given->split != NULL || given->strict))
+    return tool_options_usage_error (error,
+        "--images, --split and --strict go with --captions");
   if (given->captions != NULL && given->train.output != NULL)
     given->train.features = g_build_filename (given->train.output,
         "features.safetensors", NULL);
@@ -109,6 +113,26 @@ write_features (const Arguments *given, ItuningModel *model,
   return tool_features_write (&what, model, cancellable, error);
 }
 
+/* What is asked of a new adapter is of no use for the one that a model has. */
+static gboolean
+check_adapter (const Arguments *given, const ItuningModel *model,
+    GError **error)
+{
+  const ItuningTrainOptions *train = &given->train.train;
+  const ItuningModelInfo *info = ituning_model_get_info (model);
+  const gboolean has_one = info->adapter.n_layers > 0 ||
+      info->adapter.prefix_length > 0;
+  const gboolean asked = given->method != NULL || given->bottleneck > 0 ||
+      given->heads != 1 || train->scale != 1.0 || given->layers != NULL ||
+      train->visual_post_layernorm;
+
+  if (!has_one || !asked || train->fresh)
+    return TRUE;
+  return tool_options_usage_error (error,
+      "the model has an adapter, which training goes on with: --fresh makes a "
+      "new one as the options say");
+}
+
 static gboolean
 run (Arguments *given, GCancellable *cancellable, GError **error)
 {
@@ -117,7 +141,8 @@ run (Arguments *given, GCancellable *cancellable, GError **error)
   g_autoptr (ItuningDataset) data = NULL;
   g_autoptr (ItuningTrainer) trainer = NULL;
 
-  if (model == NULL || !write_features (given, model, cancellable, error))
+  if (model == NULL || !check_adapter (given, model, error) ||
+      !write_features (given, model, cancellable, error))
     return FALSE;
   data = tool_train_options_open (&given->train, error);
   if (data == NULL)

@@ -163,9 +163,10 @@ tool_train_options_open (ToolTrainOptions *options, GError **error)
     return NULL;
   train->steps = options->steps > 0
       ? (guint64) options->steps
-      : MAX ((guint64) MAX (options->epochs, 1) *
-                ituning_dataset_get_info (data)->n_captions / a_step,
-            1);
+      : ((guint64) MAX (options->epochs, 1) *
+                ituning_dataset_get_info (data)->n_captions +
+            a_step - 1) /
+          a_step;
   return data;
 }
 
@@ -239,6 +240,8 @@ open_run (Run *self, GError **error)
    * soon the run is broken off. */
   if (!ituning_trainer_save (self->trainer, options->output, error))
     return FALSE;
+  if (!options->resume) /* nobody shall go on with what this run replaces */
+    g_unlink (self->checkpoint);
   self->log = tool_train_log_open (log,
       ituning_trainer_get_step (self->trainer), options->train.steps,
       ituning_trainer_get_unit (self->trainer), error);
@@ -327,9 +330,11 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
   g_auto (Run) self = { .options = options, .trainer = trainer };
   g_autofree char *costs = g_build_filename (options->output, COSTS, NULL);
   g_autoptr (GError) reason = NULL;
+  guint64 first;
 
   if (!open_run (&self, error))
     return FALSE;
+  first = ituning_trainer_get_step (trainer);
   while (ituning_trainer_get_step (trainer) < options->train.steps) {
     if (!g_cancellable_set_error_if_cancelled (cancellable, &reason) &&
         run_step (&self, cancellable, &reason))
@@ -339,7 +344,10 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
       g_propagate_error (error, g_steal_pointer (&reason));
     return FALSE;
   }
+  /* A run that was at its end has costs already. */
   return save (&self, error) &&
-      tool_train_log_finish (self.log, costs,
-          ituning_trainer_count_parameters (trainer), error);
+      ((ituning_trainer_get_step (trainer) == first &&
+           g_file_test (costs, G_FILE_TEST_EXISTS)) ||
+          tool_train_log_finish (self.log, costs,
+              ituning_trainer_count_parameters (trainer), error));
 }

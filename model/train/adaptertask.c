@@ -74,11 +74,30 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
   const AdapterTask *self = (const AdapterTask *) task;
   const ItuningModelInfo *info = ituning_model_get_info (self->model);
 
-  return ituning_dataset_check_visual_tokens (dataset, info->vision.hidden_size,
-             error) &&
+  return ituning_dataset_check_visual_tokens (dataset, info->vision.num_tokens,
+             info->vision.hidden_size, error) &&
       ituning_dataset_check_captions (dataset, info->language.vocab_size,
           info->language.n_positions - self->adapter->config.prefix_length,
           error);
+}
+
+static void
+identify (const ItuningTask *task, GChecksum *checksum)
+{
+  const AdapterTask *self = (const AdapterTask *) task;
+  const ItuningLanguage *language = self->model->backbone->language;
+  const gsize C = language->config.n_embd;
+
+  ituning_config_add_to_checksum (ituning_adapter_config_to_json (
+                                      &self->adapter->config),
+      checksum);
+  ituning_config_add_to_checksum (ituning_language_config_to_json (
+                                      &language->config),
+      checksum);
+  g_checksum_update (checksum, (const guchar *) language->position_embeddings,
+      (gssize) (C * sizeof (float)));
+  g_checksum_update (checksum, (const guchar *) language->final_norm.gain,
+      (gssize) (C * sizeof (float)));
 }
 
 static gboolean
@@ -126,6 +145,7 @@ static const ItuningTaskClass adapter_task_class = {
   .train = train,
   .evaluate = evaluate,
   .check = check,
+  .identify = identify,
   .save = save,
   .get_model = get_model,
   .free = adapter_task_free,

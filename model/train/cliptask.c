@@ -148,10 +148,11 @@ encode_texts_backward (ClipTask *self, const ItuningTextBatch *text,
  * or is NULL. */
 static double
 run_captions (ClipTask *self, const ItuningBatch *batch, float *dtokens,
-    double share)
+    double share, double label_smoothing)
 {
   const double weight = self->captioning / (double) batch->n_targets;
-  const ItuningTextHow how = { .scale = share * weight };
+  const ItuningTextHow how = { .scale = share * weight,
+    .label_smoothing = label_smoothing };
   ItuningTextBatch text = batch->text;
   double loss;
 
@@ -165,7 +166,8 @@ run_captions (ClipTask *self, const ItuningBatch *batch, float *dtokens,
 }
 
 static double
-run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
+run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share,
+    double label_smoothing)
 {
   const gsize B = batch->text.n_sequences, E = self->text_projection.n_out;
   const float scale = MIN (expf (*self->logit_scale), MAX_SCALE);
@@ -192,7 +194,7 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share)
   loss = ituning_contrast_run (self->pool, &self->contrast, dimage, dtext,
       &dscale, image, embeds, self->groups, B, E, scale);
   if (self->caption_pass != NULL)
-    loss += run_captions (self, batch, dtokens, share);
+    loss += run_captions (self, batch, dtokens, share, label_smoothing);
   if (!backward)
     return loss;
   ituning_kernels_get ()->scale (dimage, (float) share, B * E);
@@ -209,13 +211,13 @@ train (ItuningTask *task, const ItuningBatch *batch, const ItuningTextHow *how)
 {
   /* The contrast's gradients are those of a mean over this batch alone. */
   return run ((ClipTask *) task, batch, TRUE,
-      how->scale * (double) batch->text.n_sequences);
+      how->scale * (double) batch->text.n_sequences, how->label_smoothing);
 }
 
 static double
 evaluate (ItuningTask *task, const ItuningBatch *batch)
 {
-  return run ((ClipTask *) task, batch, FALSE, 0.0);
+  return run ((ClipTask *) task, batch, FALSE, 0.0, 0.0);
 }
 
 /* --- the task ----------------------------------------------------------- */
@@ -229,6 +231,19 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
              error) &&
       ituning_dataset_check_captions (dataset, self->text->config.vocab_size,
           self->text->config.n_positions - 1, error);
+}
+
+static void
+identify (const ItuningTask *task, GChecksum *checksum)
+{
+  const ClipTask *self = (const ClipTask *) task;
+
+  ituning_config_add_to_checksum (ituning_vision_config_to_json (
+                                      &self->vision->config),
+      checksum);
+  ituning_config_add_to_checksum (ituning_language_config_to_json (
+                                      &self->text->config),
+      checksum);
 }
 
 /* What ituning_preprocessor_new_default () does, for others to read. */
@@ -292,6 +307,7 @@ static const ItuningTaskClass clip_task_class = {
   .train = train,
   .evaluate = evaluate,
   .check = check,
+  .identify = identify,
   .save = save,
   .free = clip_task_free,
 };
@@ -335,13 +351,36 @@ make_vision (ClipTask *self, const ItuningPretrainShape *shape, guint64 seed,
   return vision;
 }
 
+/* What the shapes of its tensors do not tell. */
+static gboolean
+check_vision (const ItuningVisionConfig *wanted, const char *path,
+    GError **error)
+{
+  ItuningVisionConfig found;
+
+  if (!ituning_vision_config_load (&found, path, error))
+    return FALSE;
+  if (found.num_attention_heads == wanted->num_attention_heads &&
+      found.hidden_act == wanted->hidden_act)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: a vision tower of %zu heads and %s, wanted %zu and %s", path,
+      found.num_attention_heads, ituning_activation_get_name (found.hidden_act),
+      wanted->num_attention_heads,
+      ituning_activation_get_name (wanted->hidden_act));
+  return FALSE;
+}
+
 /* Takes the vision tower's values from @path; so far it is all that is trained. */
 static gboolean
 load_vision (ClipTask *self, const char *path, GError **error)
 {
   g_autofree char *file = g_build_filename (path, "model.safetensors", NULL);
-  g_autoptr (ItuningTensors) tensors = ituning_tensors_open (file, error);
+  g_autoptr (ItuningTensors) tensors = NULL;
 
+  if (!check_vision (&self->vision->config, path, error))
+    return FALSE;
+  tensors = ituning_tensors_open (file, error);
   for (guint i = 0; tensors != NULL && i < self->task.parameters->list->len;
        i++) {
     const ItuningParameter *parameter =

@@ -139,8 +139,6 @@ ituning_contrast_scratch_clear (ItuningContrastScratch *scratch)
 {
   ituning_buffer_clear (&scratch->image);
   ituning_buffer_clear (&scratch->text);
-  ituning_buffer_clear (&scratch->dimage);
-  ituning_buffer_clear (&scratch->dtext);
   ituning_buffer_clear (&scratch->by_image);
   ituning_buffer_clear (&scratch->by_text);
 }

@@ -8,7 +8,6 @@
 typedef struct
 {
   ItuningBuffer image, text; /* [B, E] of length 1 */
-  ItuningBuffer dimage, dtext; /* their gradients */
   ItuningBuffer by_image, by_text; /* [B, B] */
 } ItuningContrastScratch;
 

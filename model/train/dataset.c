@@ -12,6 +12,8 @@
 /* The stream of random numbers that says how pictures are moved: neither the
  * order's nor dropout's. */
 #define STREAM_SHIFT ((guint64) 1 << 61)
+/* Images whose rows, besides all captions, tell one file from another. */
+#define DIGEST_ROWS 64
 
 /* A file of features: the visual tokens of images, or their pixels, and the
  * captions that belong to them. Immutable once opened. */
@@ -296,14 +298,44 @@ ituning_dataset_get_info (const ItuningDataset *dataset)
 }
 
 /**
+ * ituning_dataset_add_to_checksum:
+ * @checksum: gets the captions, and some of the images' rows
+ *
+ * Tells one set of data from another of its size.
+ */
+void
+ituning_dataset_add_to_checksum (const ItuningDataset *dataset,
+    GChecksum *checksum)
+{
+  const gsize n = dataset->info.n_captions;
+  const ItuningTensor *rows = dataset->pixels != NULL ? dataset->pixels
+                                                      : dataset->visual_tokens;
+  const gsize row_size = rows->size / dataset->info.n_images;
+  const gsize step = MAX (dataset->info.n_images / DIGEST_ROWS, 1);
+
+  g_checksum_update (checksum, (const guchar *) dataset->lengths,
+      (gssize) (n * sizeof (guint32)));
+  g_checksum_update (checksum, (const guchar *) dataset->images,
+      (gssize) (n * sizeof (guint32)));
+  for (gsize i = 0; i < n; i++) /* not what is behind a caption's end */
+    g_checksum_update (checksum,
+        (const guchar *) (dataset->ids + i * dataset->T),
+        (gssize) (dataset->lengths[i] * sizeof (guint32)));
+  for (gsize i = 0; i < dataset->info.n_images; i += step)
+    g_checksum_update (checksum, (const guchar *) rows->data + i * row_size,
+        (gssize) row_size);
+}
+
+/**
  * ituning_dataset_check_visual_tokens:
+ * @num_tokens: of an image, by the model
  * @hidden_size: their width, by the model
  *
  * Returns: FALSE with %ITUNING_ERROR_MISMATCH when @dataset has others, or none
  */
 gboolean
 ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
-    gsize hidden_size, GError **error)
+    gsize num_tokens, gsize hidden_size, GError **error)
 {
   if (dataset->visual_tokens == NULL)
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
@@ -312,6 +344,10 @@ ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: visual tokens of width %zu, the model's have %zu", dataset->path,
         dataset->info.hidden_size, hidden_size);
+  else if (dataset->info.num_tokens != num_tokens)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: images of %zu visual tokens, the model's have %zu", dataset->path,
+        dataset->info.num_tokens, num_tokens);
   else
     return TRUE;
   return FALSE;
@@ -558,15 +594,9 @@ ituning_dataset_get_features (const ItuningDataset *dataset, gsize image,
   g_return_val_if_fail (dataset != NULL && model != NULL, NULL);
   g_return_val_if_fail (image < dataset->info.n_images, NULL);
   vision = model->backbone->vision;
-  if (!ituning_dataset_check_visual_tokens (dataset, vision->config.hidden_size,
-          error))
+  if (!ituning_dataset_check_visual_tokens (dataset, vision->n_tokens,
+          vision->config.hidden_size, error))
     return NULL;
-  if (dataset->info.num_tokens != vision->n_tokens) {
-    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-        "%s: images of %zu visual tokens, the model's have %zu", dataset->path,
-        dataset->info.num_tokens, vision->n_tokens);
-    return NULL;
-  }
   features = ituning_features_new (vision, vision->n_tokens);
   read_tokens (dataset, features->last_hidden_state, image);
   ituning_vision_project (vision, &scratch, model->backbone->pool,

@@ -15,8 +15,10 @@ typedef struct
   gsize n_targets;
 } ItuningBatch;
 
+void ituning_dataset_add_to_checksum (const ItuningDataset *dataset,
+    GChecksum *checksum);
 gboolean ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
-    gsize hidden_size, GError **error);
+    gsize num_tokens, gsize hidden_size, GError **error);
 gboolean ituning_dataset_check_pixels (const ItuningDataset *dataset,
     gsize image_size, GError **error);
 gboolean ituning_dataset_check_captions (const ItuningDataset *dataset,

@@ -39,6 +39,7 @@ struct _ItuningFeatureWriter
   gsize row_size; /* in bytes */
   gsize max_length;
   gsize n_done; /* images, skipped ones too */
+  gsize n_skipped;
   gsize n_images;
   GArray *ids; /* owned: guint32, of all captions */
   GArray *lengths; /* owned: gint64 */
@@ -99,6 +100,7 @@ take_line (ItuningFeatureWriter *self, const char *line, GError **error)
     note_caption (self, (const guint32 *) ids->data, ids->len);
   }
   self->n_images += line[0] != '\0';
+  self->n_skipped += line[0] == '\0';
   self->n_done++;
   return TRUE;
 }
@@ -221,6 +223,22 @@ digest_weights (const ItuningVision *vision)
   return g_strdup (g_checksum_get_string (checksum));
 }
 
+/* Tells one tokenizer from another with as many tokens: what each of them is. */
+static char *
+digest_tokenizer (const ItuningTokenizer *tokenizer)
+{
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (guint32 id = 0; id < ituning_tokenizer_get_size (tokenizer); id++) {
+    g_string_truncate (text, 0);
+    ituning_tokenizer_decode (tokenizer, &id, 1, text, NULL);
+    g_checksum_update (checksum, (const guchar *) text->str,
+        (gssize) text->len + 1);
+  }
+  return g_strdup (g_checksum_get_string (checksum));
+}
+
 static char *
 digest_head (const ItuningFeatureWriter *self)
 {
@@ -251,7 +269,7 @@ writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
 {
   const ItuningModelInfo *info = ituning_model_get_info (model);
   const gsize S = info->vision.num_tokens, D = info->vision.hidden_size;
-  g_autofree char *weights = NULL;
+  g_autofree char *weights = NULL, *tokenizer = NULL;
   ItuningFeatureWriter *self;
 
   if (!info->language.has_tokenizer || max_length < 3 ||
@@ -272,9 +290,11 @@ writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
   self->row_size = S * D * sizeof (guint16);
   self->row = g_malloc (self->row_size);
   weights = digest_weights (model->backbone->vision);
-  self->head = g_strdup_printf ("visual tokens %s of %s, vocabulary %zu, at "
-                                "most %zu tokens, %s\n",
-      self->shape, weights, info->language.vocab_size, max_length, source);
+  tokenizer = digest_tokenizer (self->tokenizer);
+  self->head = g_strdup_printf ("visual tokens %s of %s, vocabulary %zu of %s, "
+                                "at most %zu tokens, %s\n",
+      self->shape, weights, info->language.vocab_size, tokenizer, max_length,
+      source);
   return self;
 }
 
@@ -362,6 +382,7 @@ ituning_feature_writer_open_pixels (const char *path,
     const char *source, GError **error)
 {
   g_autoptr (ItuningFeatureWriter) self = NULL;
+  g_autofree char *digest = NULL;
 
   g_return_val_if_fail (path != NULL && tokenizer != NULL, NULL);
   g_return_val_if_fail (image_size > 0 && max_length >= 3, NULL);
@@ -374,9 +395,10 @@ ituning_feature_writer_open_pixels (const char *path,
   self->row = g_malloc (self->row_size);
   self->pixel_values = g_new (float, self->row_size);
   self->preprocessor = ituning_preprocessor_new_default (image_size);
-  self->head =
-      g_strdup_printf ("pixels %s, vocabulary %u, at most %zu tokens, %s\n",
-          self->shape, self->eos + 1, max_length, source);
+  digest = digest_tokenizer (tokenizer);
+  self->head = g_strdup_printf (
+      "pixels %s, vocabulary %u of %s, at most %zu tokens, %s\n", self->shape,
+      self->eos + 1, digest, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
@@ -522,6 +544,18 @@ ituning_feature_writer_add_image (ItuningFeatureWriter *writer,
 }
 
 /**
+ * ituning_feature_writer_get_n_skipped:
+ *
+ * Returns: images that were left out, those of a run that it goes on with too
+ */
+gsize
+ituning_feature_writer_get_n_skipped (const ItuningFeatureWriter *writer)
+{
+  g_return_val_if_fail (writer != NULL, 0);
+  return writer->n_skipped;
+}
+
+/**
  * ituning_feature_writer_skip:
  * @writer: a writer; its next image is left out
  *
@@ -533,6 +567,7 @@ ituning_feature_writer_skip (ItuningFeatureWriter *writer, GError **error)
   g_autoptr (GString) line = g_string_new (NULL);
 
   g_return_val_if_fail (writer != NULL, FALSE);
+  writer->n_skipped++;
   return write_list (writer, line, error);
 }
 
@@ -604,7 +639,7 @@ write_header (ItuningFeatureWriter *self, gsize T)
  * Makes the file whole and puts it in its place.
  *
  * Returns: FALSE with %ITUNING_ERROR_WRITE, or %ITUNING_ERROR_INPUT when all
- *   images were skipped
+ *   images were skipped: then nothing is left beside the file
  */
 gboolean
 ituning_feature_writer_finish (ItuningFeatureWriter *writer, GError **error)
@@ -613,6 +648,8 @@ ituning_feature_writer_finish (ItuningFeatureWriter *writer, GError **error)
 
   g_return_val_if_fail (writer != NULL, FALSE);
   if (writer->n_images == 0) {
+    unlink (writer->list);
+    unlink (writer->part);
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
         "%s: there is no image to write features of", writer->path);
     return FALSE;

@@ -52,6 +52,8 @@ ITUNING_API gboolean ituning_feature_writer_check (const char *path,
 ITUNING_API void ituning_feature_writer_free (ItuningFeatureWriter *writer);
 ITUNING_API gsize ituning_feature_writer_get_n_done (
     const ItuningFeatureWriter *writer);
+ITUNING_API gsize ituning_feature_writer_get_n_skipped (
+    const ItuningFeatureWriter *writer);
 ITUNING_API gboolean ituning_feature_writer_add (ItuningFeatureWriter *writer,
     const ItuningFeatures *features, const char *const *captions,
     GError **error);
@@ -127,7 +129,8 @@ typedef enum
  * @batch_size: captions of a batch
  * @accumulate: batches of a step
  * @learning_rate: > 0
- * @weight_decay: AdamW's, decoupled, on every trained tensor
+ * @weight_decay: AdamW's, decoupled: on every tensor of an adapter and of a
+ *   language model that is trained with it, else on matrices alone
  * @max_grad_norm: gradients are scaled down to this norm; 0 for never
  * @label_smoothing: 0 <= this < 1
  * @dropout: of the modules' outputs, 0 <= this < 1

@@ -57,6 +57,15 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
       config->n_positions, error);
 }
 
+static void
+identify (const ItuningTask *task, GChecksum *checksum)
+{
+  ituning_config_add_to_checksum (ituning_language_config_to_json (
+                                      &((const LanguageTask *) task)
+                                           ->language->config),
+      checksum);
+}
+
 static gboolean
 save (const ItuningTask *task, const char *folder, GError **error)
 {
@@ -85,6 +94,7 @@ static const ItuningTaskClass language_task_class = {
   .train = train,
   .evaluate = evaluate,
   .check = check,
+  .identify = identify,
   .save = save,
   .free = language_task_free,
 };

@@ -113,6 +113,22 @@ ituning_vision_config_to_json (const ItuningVisionConfig *config)
 }
 
 /**
+ * ituning_config_add_to_checksum:
+ * @config: (transfer full): a config
+ * @checksum: gets it
+ */
+void
+ituning_config_add_to_checksum (JsonObject *config, GChecksum *checksum)
+{
+  g_autoptr (JsonNode) root = json_node_new (JSON_NODE_OBJECT);
+  g_autofree char *text = NULL;
+
+  json_node_take_object (root, config);
+  text = json_to_string (root, FALSE);
+  g_checksum_update (checksum, (const guchar *) text, -1);
+}
+
+/**
  * ituning_json_save:
  * @object: (transfer full): taken also when the call fails
  * @folder: a folder that is there

@@ -13,6 +13,8 @@ typedef struct _ItuningTask ItuningTask;
  *   not scaled
  * @evaluate: returns the sum of the losses, without dropout and smoothing
  * @check: whether @dataset fits what is trained
+ * @identify: adds what a run's numbers depend on besides its options, data and
+ *   parameters: configs, and something of what is frozen
  * @save: writes what was trained into @folder
  * @get_model: (nullable): a snapshot that can caption
  * @free: frees the task and what it owns
@@ -29,6 +31,7 @@ typedef struct
   double (*evaluate) (ItuningTask *task, const ItuningBatch *batch);
   gboolean (*check) (const ItuningTask *task, const ItuningDataset *dataset,
       GError **error);
+  void (*identify) (const ItuningTask *task, GChecksum *checksum);
   gboolean (
       *save) (const ItuningTask *task, const char *folder, GError **error);
   ItuningModel *(*get_model) (const ItuningTask *task);

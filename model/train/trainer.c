@@ -22,6 +22,7 @@ struct _ItuningTrainer
   guint32 *order; /* owned: [n_captions] of @epoch */
   guint64 epoch;
   guint32 *chosen; /* owned: [batch_size * accumulate] */
+  gint64 data_digest, model_digest; /* of what a checkpoint belongs to */
   ItuningBatch batch;
 };
 
@@ -90,6 +91,32 @@ ituning_trainer_free (ItuningTrainer *trainer)
   g_free (trainer);
 }
 
+/* Takes over @checksum. */
+static gint64
+finish_digest (GChecksum *checksum)
+{
+  guint8 digest[32];
+  gsize size = sizeof (digest);
+  gint64 number;
+
+  g_checksum_get_digest (checksum, digest, &size);
+  memcpy (&number, digest, sizeof (number));
+  g_checksum_free (checksum);
+  return number;
+}
+
+static void
+identify (ItuningTrainer *self)
+{
+  GChecksum *data = g_checksum_new (G_CHECKSUM_SHA256);
+  GChecksum *model = g_checksum_new (G_CHECKSUM_SHA256);
+
+  ituning_dataset_add_to_checksum (self->dataset, data);
+  self->task->klass->identify (self->task, model);
+  self->data_digest = finish_digest (data);
+  self->model_digest = finish_digest (model);
+}
+
 /**
  * ituning_trainer_new_for_task:
  * @task: (transfer full): what is trained, taken also when the call fails
@@ -114,6 +141,7 @@ ituning_trainer_new_for_task (ItuningTask *task, ItuningDataset *dataset,
   self->epoch = G_MAXUINT64;
   self->chosen = g_new (guint32,
       (gsize) options->batch_size * options->accumulate);
+  identify (self);
   return g_steal_pointer (&self);
 }
 
@@ -143,17 +171,17 @@ ituning_trainer_get_step (const ItuningTrainer *trainer)
 
 /* --- a step ------------------------------------------------------------- */
 
+/* The captions of @dataset in an order that follows from @seed and @epoch. */
 static void
-shuffle (ItuningTrainer *self, guint64 epoch)
+shuffle (guint32 *order, const ItuningDataset *dataset, guint64 seed,
+    guint64 epoch)
 {
-  const gsize n = ituning_dataset_get_info (self->dataset)->n_captions;
-  ItuningRandom random = ituning_random_new (self->options.seed,
-      STREAM_ORDER + epoch);
+  const gsize n = ituning_dataset_get_info (dataset)->n_captions;
+  ItuningRandom random = ituning_random_new (seed, STREAM_ORDER + epoch);
 
   for (gsize i = 0; i < n; i++)
-    self->order[i] = (guint32) i;
-  ituning_random_shuffle (&random, self->order, n);
-  self->epoch = epoch;
+    order[i] = (guint32) i;
+  ituning_random_shuffle (&random, order, n);
 }
 
 /* Every caption comes once an epoch; a step may reach from one into the next. */
@@ -164,8 +192,10 @@ choose_captions (ItuningTrainer *self, gsize n)
 
   for (gsize i = 0; i < n; i++) {
     const guint64 position = self->step * n + i;
-    if (position / n_captions != self->epoch)
-      shuffle (self, position / n_captions);
+    if (position / n_captions != self->epoch) {
+      self->epoch = position / n_captions;
+      shuffle (self->order, self->dataset, self->options.seed, self->epoch);
+    }
     self->chosen[i] = self->order[position % n_captions];
   }
 }
@@ -216,11 +246,12 @@ gboolean
 ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
     GError **error)
 {
-  const gsize n_batch = trainer->options.batch_size;
-  const gsize n_batches = trainer->options.accumulate;
   ItuningParameters *parameters;
+  gsize n_batch, n_batches;
 
   g_return_val_if_fail (trainer != NULL && report != NULL, FALSE);
+  n_batch = trainer->options.batch_size;
+  n_batches = trainer->options.accumulate;
   parameters = trainer->task->parameters;
   choose_captions (trainer, n_batch * n_batches);
   report->step = trainer->step + 1;
@@ -274,24 +305,27 @@ gboolean
 ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
     double *loss, GCancellable *cancellable, GError **error)
 {
-  const gsize n_batch = trainer->options.batch_size;
   ItuningTask *task;
-  gsize n_captions, n_units = 0;
-  g_autofree guint32 *captions = g_new (guint32, n_batch);
+  gsize n_batch, n_captions, n_units = 0;
+  g_autofree guint32 *order = NULL;
   double sum = 0.0;
 
-  g_return_val_if_fail (dataset != NULL && loss != NULL, FALSE);
+  g_return_val_if_fail (trainer != NULL && dataset != NULL && loss != NULL,
+      FALSE);
   task = trainer->task;
   if (!task->klass->check (task, dataset, error))
     return FALSE;
+  n_batch = trainer->options.batch_size;
   n_captions = ituning_dataset_get_info (dataset)->n_captions;
+  order = g_new (guint32, n_captions);
+  /* The captions of an image lie beside each other in a file; in a contrast's
+   * batch each would be a wrong answer for the others' image. */
+  shuffle (order, dataset, 0, 0);
   for (gsize first = 0; first < n_captions; first += n_batch) {
     const gsize n = MIN (n_batch, n_captions - first);
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
       return FALSE;
-    for (gsize i = 0; i < n; i++)
-      captions[i] = (guint32) (first + i);
-    ituning_dataset_fill (dataset, &trainer->batch, captions, n, 0, 0);
+    ituning_dataset_fill (dataset, &trainer->batch, order + first, n, 0, 0);
     sum += task->klass->evaluate (task, &trainer->batch);
     n_units += task->klass->count (task, &trainer->batch);
   }
@@ -392,7 +426,7 @@ ituning_trainer_save_gradients (ItuningTrainer *trainer, const char *path,
 /* A checkpoint is one file of tensors: for each parameter its values under its
  * name, "exp_avg." and "exp_avg_sq." with its name, and "state": the number of
  * steps, and what the run's numbers depend on. */
-#define N_STATE 8
+#define N_STATE 10
 
 static guint64
 hash_double (double value)
@@ -428,6 +462,8 @@ get_state (const ItuningTrainer *self, gint64 state[N_STATE])
   state[5] = (gint64) info->n_tokens;
   state[6] = (gint64) info->n_images;
   state[7] = (gint64) ituning_parameters_count (self->task->parameters);
+  state[8] = self->data_digest;
+  state[9] = self->model_digest;
 }
 
 /**
@@ -495,7 +531,8 @@ check_state (const ItuningTrainer *self, const ItuningTensors *tensors,
 {
   static const char *const what[N_STATE] = { NULL, "seed", "steps",
     "batch size, learning rate or the like", "number of captions",
-    "number of tokens", "number of images", "number of trained parameters" };
+    "number of tokens", "number of images", "number of trained parameters",
+    "set of data", "model" };
   const ItuningTensor *tensor = ituning_tensors_lookup (tensors, "state");
   gint64 found[N_STATE], wanted[N_STATE];
 

@@ -3,6 +3,7 @@
 /* `ituning features` and what is trained from it: the forms that captions come
  * in, images that cannot be read, runs that are broken off. */
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "model/ituning.h"
@@ -171,6 +172,24 @@ test_unreadable_images_are_left_out (Fixture *fixture, gconstpointer data)
   g_assert_nonnull (strstr (run->err, "skipped"));
   g_assert_nonnull (strstr (run->err, "1 of 40"));
   check_shape (fixture, "out", IMAGES - 1, 5 * (IMAGES - 1));
+}
+
+/* A folder that was not there yet is no reason to leave its images out later. */
+static void
+test_images_that_come_later_are_read (Fixture *fixture, gconstpointer data)
+{
+  g_autofree char *images = g_build_filename (fixture->folder, "images", NULL);
+  g_autofree char *away = g_build_filename (fixture->folder, "away", NULL);
+  g_autoptr (Run) none = NULL, run = NULL;
+
+  g_assert_cmpint (g_rename (images, away), ==, 0);
+  none = write_pixels (fixture, fixture->captions, "out", NULL);
+  g_assert_cmpint (g_rename (away, images), ==, 0);
+  run = write_pixels (fixture, fixture->captions, "out", NULL);
+  g_assert_cmpint (none->status, ==, 1);
+  g_assert_nonnull (strstr (none->err, "no image"));
+  g_assert_cmpint (run->status, ==, 0);
+  check_shape (fixture, "out", IMAGES, 5 * IMAGES);
 }
 
 /* --- broken off --------------------------------------------------------- */
@@ -439,7 +458,7 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   wide = pretrain_clip (fixture, pixels, "32", first, second);
   assert_fails (wide, 1, file, "shape");
   none = pretrain_clip (fixture, pixels, "16", "/nowhere", second);
-  assert_fails (none, 1, "/nowhere/model.safetensors", "No such file");
+  assert_fails (none, 1, "/nowhere/config.json", "No such file");
 }
 
 #define ADD(name, test) \
@@ -454,6 +473,7 @@ main (int argc, char **argv)
   ADD ("karpathy-with-splits", test_karpathy);
   ADD ("bad-captions-are-named", test_bad_captions_are_named);
   ADD ("unreadable-images-are-left-out", test_unreadable_images_are_left_out);
+  ADD ("images-that-come-later-are-read", test_images_that_come_later_are_read);
   ADD ("broken-off-run-goes-on", test_broken_off_run_goes_on);
   ADD ("other-captions-do-not-go-on", test_other_captions_do_not_go_on);
   ADD ("small-model-from-nothing", test_small_model_from_nothing);

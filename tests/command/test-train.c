@@ -206,14 +206,32 @@ test_checkpoint_of_another_run_is_refused (void)
   g_autoptr (Run) steps = TRAIN (folder, "out", "--steps", "5", "--resume");
   g_autoptr (Run) rate = TRAIN (folder, "out", "--steps", "4", "--lr", "1",
       "--resume");
+  g_autoptr (Run) scale = TRAIN (folder, "out", "--steps", "4", "--fresh",
+      "--scale", "7", "--resume");
 
   g_assert_cmpint (first->status, ==, 0);
   assert_fails (seed, 1, "checkpoint.safetensors", "another seed");
   assert_fails (steps, 1, "checkpoint.safetensors", "another steps");
   assert_fails (rate, 1, "checkpoint.safetensors", "learning rate");
+  assert_fails (scale, 1, "checkpoint.safetensors", "another model");
 }
 
 /* --- what is trained ---------------------------------------------------- */
+
+/* Three times two captions in steps of four: every one is seen so often. */
+static void
+test_epochs_are_whole (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autoptr (Run) run = TRAIN (folder, "out", "--epochs", "3", "--batch-size",
+      "4", "--log-every", "1");
+  g_autofree char *log = NULL;
+
+  g_assert_cmpint (run->status, ==, 0);
+  log = read_output (folder, "out", "log.jsonl", NULL);
+  g_assert_nonnull (strstr (log, "\"step\": 2"));
+  g_assert_null (strstr (log, "\"step\": 3"));
+}
 
 static void
 test_upper_layers_alone (void)
@@ -341,7 +359,8 @@ test_loss_that_overflows_stops_the_run (void)
   g_autoptr (Folder) folder = make_folder ();
   g_autoptr (Run) good = TRAIN (folder, "out", "--steps", "2");
   g_autoptr (Run) bad = TRAIN (folder, "out", "--steps", "50", "--lr", "1e30",
-      "--max-grad-norm", "0", "--weight-decay", "0", "--schedule", "constant");
+      "--max-grad-norm", "0", "--weight-decay", "0", "--schedule", "constant",
+      "--checkpoint-every", "1");
   g_autofree char *path = g_build_filename (folder, "out",
       "checkpoint.safetensors", NULL);
   g_autoptr (ItuningTensors) checkpoint = NULL;
@@ -367,6 +386,7 @@ main (int argc, char **argv)
       test_interrupted_run_goes_on_to_the_same_end);
   g_test_add_func ("/train/checkpoint-of-another-run-is-refused",
       test_checkpoint_of_another_run_is_refused);
+  g_test_add_func ("/train/epochs-are-whole", test_epochs_are_whole);
   g_test_add_func ("/train/upper-layers-alone", test_upper_layers_alone);
   g_test_add_func ("/train/unfrozen-language-learns-more",
       test_unfrozen_language_learns_more);

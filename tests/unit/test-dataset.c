@@ -339,8 +339,9 @@ test_another_model_is_refused (void)
   g_autoptr (ItuningDataset) dataset = open_good ();
   g_autoptr (GError) width = NULL, kind = NULL, words = NULL, positions = NULL;
 
-  g_assert_true (ituning_dataset_check_visual_tokens (dataset, 3, NULL));
-  assert_message (ituning_dataset_check_visual_tokens (dataset, 4, &width),
+  g_assert_true (ituning_dataset_check_visual_tokens (dataset, 2, 3, NULL));
+  g_assert_false (ituning_dataset_check_visual_tokens (dataset, 5, 3, NULL));
+  assert_message (ituning_dataset_check_visual_tokens (dataset, 2, 4, &width),
       &width, "width 3, the model's have 4");
   assert_message (ituning_dataset_check_pixels (dataset, 4, &kind), &kind,
       "holds visual tokens, wanted pixels");
