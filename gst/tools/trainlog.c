@@ -20,6 +20,7 @@ struct _ToolTrainLog
   FILE *file; /* owned */
   gboolean terminal;
   guint64 first, n_steps;
+  guint64 validated; /* last step of a validation that was kept; or 0 */
   const char *unit; /* borrowed */
   gint64 started, shown; /* monotonic time */
   guint64 n_units; /* since @started */
@@ -35,10 +36,37 @@ fail (const ToolTrainLog *self, GError **error)
   return FALSE;
 }
 
+/* The step of a whole line of the log; or %G_MAXUINT64. */
+static guint64
+read_step (const char *line)
+{
+  guint64 step;
+
+  return sscanf (line, "{\"step\": %" G_GUINT64_FORMAT, &step) == 1 &&
+          g_str_has_suffix (line, "}")
+      ? step
+      : G_MAXUINT64;
+}
+
+/* The last step up to @first of which there is a validation. Its captions come
+ * before it, so that one that was broken off has captions alone. */
+static guint64
+find_validated (GStrv lines, guint64 first)
+{
+  guint64 validated = 0;
+
+  for (gsize i = 0; lines[i] != NULL; i++) {
+    const guint64 step = read_step (lines[i]);
+    if (step <= first && strstr (lines[i], "\"validation_loss\"") != NULL)
+      validated = step;
+  }
+  return validated;
+}
+
 /* Leaves of a log that was written by a run that broke off the lines up to
  * step @first: the others will be written again. */
 static gboolean
-keep_lines (const char *path, guint64 first, GError **error)
+keep_lines (const char *path, guint64 first, guint64 *validated, GError **error)
 {
   g_autofree char *old = NULL;
   g_auto (GStrv) lines = NULL;
@@ -48,10 +76,11 @@ keep_lines (const char *path, guint64 first, GError **error)
   if (first == 0 || !g_file_get_contents (path, &old, NULL, NULL))
     return tool_output_finish (&output, error);
   lines = g_strsplit (old, "\n", -1);
+  *validated = find_validated (lines, first);
   for (gsize i = 0; lines[i] != NULL; i++) {
-    guint64 step;
-    if (sscanf (lines[i], "{\"step\": %" G_GUINT64_FORMAT, &step) == 1 &&
-        step <= first && g_str_has_suffix (lines[i], "}"))
+    const guint64 step = read_step (lines[i]);
+    const gboolean caption = strstr (lines[i], "\"image\"") != NULL;
+    if (step <= (caption ? *validated : first))
       g_string_append_printf (kept, "%s\n", lines[i]);
   }
   return tool_output_write (&output, kept->str, kept->len, error) &&
@@ -72,10 +101,11 @@ ToolTrainLog *
 tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
     const char *unit, GError **error)
 {
+  guint64 validated = 0;
   ToolTrainLog *self;
   FILE *file;
 
-  if (!keep_lines (path, first, error))
+  if (!keep_lines (path, first, &validated, error))
     return NULL;
   file = fopen (path, "ae");
   if (file == NULL) {
@@ -88,10 +118,23 @@ tool_train_log_open (const char *path, guint64 first, guint64 n_steps,
   self->file = file;
   self->terminal = isatty (STDERR_FILENO) != 0;
   self->first = first;
+  self->validated = validated;
   self->n_steps = n_steps;
   self->unit = unit;
   self->started = self->shown = g_get_monotonic_time ();
   return self;
+}
+
+/**
+ * tool_train_log_get_validated:
+ *
+ * Returns: the last step, of those made before, that a validation is kept of;
+ *   or 0
+ */
+guint64
+tool_train_log_get_validated (const ToolTrainLog *log)
+{
+  return log->validated;
 }
 
 /**
@@ -233,7 +276,8 @@ tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
 /**
  * tool_train_log_finish:
  * @path: replaced by an object of JSON with what is said; apart from the log,
- *   which is the same for the same run wherever it runs
+ *   which is the same for the same run wherever it runs, but for the first mean
+ *   loss after a run was broken off
  * @n_parameters: how many were trained
  *
  * Says what the run took: steps of this process, not of those before it.

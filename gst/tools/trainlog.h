@@ -18,4 +18,5 @@ gboolean tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,
     const char *caption, GError **error);
 gboolean tool_train_log_finish (ToolTrainLog *log, const char *path,
     guint64 n_parameters, GError **error);
+guint64 tool_train_log_get_validated (const ToolTrainLog *log);
 void tool_train_log_free (ToolTrainLog *log);

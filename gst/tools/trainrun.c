@@ -335,6 +335,10 @@ tool_train_run_steps (ItuningTrainer *trainer, const ToolTrainOptions *options,
   if (!open_run (&self, error))
     return FALSE;
   first = ituning_trainer_get_step (trainer);
+  /* The run may have been broken off within a validation. */
+  if (first > 0 && tool_train_log_get_validated (self.log) < first &&
+      !validate (&self, cancellable, error))
+    return FALSE;
   while (ituning_trainer_get_step (trainer) < options->train.steps) {
     if (!g_cancellable_set_error_if_cancelled (cancellable, &reason) &&
         run_step (&self, cancellable, &reason))

@@ -355,6 +355,34 @@ write_features (const char *folder, const char *name, gsize width, float value)
   return path;
 }
 
+/* A log whose last validation was broken off gets it from the next run. */
+static void
+test_broken_off_validation_is_made_up_for (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *data = find_tiny ("train_input.safetensors");
+  g_autofree char *path = g_build_filename (folder, "out", "log.jsonl", NULL);
+  g_autofree char *whole = NULL, *again = NULL;
+  g_autoptr (Run) first = TRAIN (folder, "out", "--steps", "4", "--validation",
+      data, "--validate-every", "2");
+  g_autoptr (Run) second = NULL;
+  char *last;
+
+  g_assert_cmpint (first->status, ==, 0);
+  whole = read_output (folder, "out", "log.jsonl", NULL);
+  again = g_strdup (whole);
+  last = strstr (again, "{\"step\": 4, \"validation_loss\"");
+  g_assert_nonnull (last);
+  *last = '\0';
+  write_file (path, again);
+  second = TRAIN (folder, "out", "--steps", "4", "--validation", data,
+      "--validate-every", "2", "--resume");
+  g_assert_cmpint (second->status, ==, 0);
+  g_free (again);
+  again = read_output (folder, "out", "log.jsonl", NULL);
+  g_assert_cmpstr (again, ==, whole);
+}
+
 /* Before the first step, not when the first validation is due. */
 static void
 test_validation_of_another_model_is_refused_at_once (void)
@@ -453,6 +481,8 @@ main (int argc, char **argv)
       GSIZE_TO_POINTER (1), test_killed_at_any_moment);
   g_test_add_data_func ("/trainfaults/killed-at-any-moment/clip",
       GSIZE_TO_POINTER (2), test_killed_at_any_moment);
+  g_test_add_func ("/trainfaults/broken-off-validation-is-made-up-for",
+      test_broken_off_validation_is_made_up_for);
   g_test_add_func (
       "/trainfaults/validation-of-another-model-is-refused-at-once",
       test_validation_of_another_model_is_refused_at_once);
