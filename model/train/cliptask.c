@@ -199,8 +199,11 @@ run (ClipTask *self, const ItuningBatch *batch, gboolean backward, double share,
     return loss;
   ituning_kernels_get ()->scale (dimage, (float) share, B * E);
   ituning_kernels_get ()->scale (dtext, (float) share, B * E);
-  *ituning_parameters_gradient (self->task.parameters,
-      self->logit_scale) += (float) (share * dscale);
+  /* At its limit it may only shrink: what it would grow by beyond, it would have
+   * to shrink by first before that shows. */
+  if (*self->logit_scale < logf (MAX_SCALE) || dscale > 0.0)
+    *ituning_parameters_gradient (self->task.parameters,
+        self->logit_scale) += (float) (share * dscale);
   encode_texts_backward (self, &text, dtext);
   ituning_vision_pass_backward (self->vision_pass, dimage, dtokens);
   return loss;
