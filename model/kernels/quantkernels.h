@@ -65,6 +65,28 @@ ituning_quant_is_usable (float largest)
   return largest > 1e-30f && largest <= G_MAXFLOAT;
 }
 
+/* y [R, n] += scale times the product of R rows from @row on with a panel, whose
+ * n outputs are 32 or what is left of them */
+typedef void (*ItuningQuantTile) (float *y, gsize ldy,
+    const ItuningQuantRows *rows, gsize row, const ItuningQuantized *matrix,
+    gsize panel, float scale);
+
+/* What multiply does, by @tiles for 1 to @max_rows rows. */
+static inline void
+ituning_quant_run_tiles (const ItuningQuantTile *tiles, gsize max_rows,
+    float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
+    const ItuningQuantized *matrix, gsize first_panel, gsize n_panels,
+    float scale)
+{
+  const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
+
+  for (gsize panel = first_panel; panel < end; panel++)
+    for (gsize row = 0; row < M; row += max_rows)
+      tiles[MIN (max_rows, M - row) - 1](y + row * ldy +
+              (panel - first_panel) * ITUNING_QUANT_PANEL,
+          ldy, rows, row, matrix, panel, scale);
+}
+
 extern const ItuningQuantKernels ituning_quant_kernels_plain;
 #if defined(__x86_64__)
 extern const ItuningQuantKernels ituning_quant_kernels_avx2;

@@ -151,9 +151,6 @@ multiply_tile (float *y, gsize ldy, const ItuningQuantRows *rows, gsize row,
   }
 }
 
-typedef void (*TileFunc) (float *y, gsize ldy, const ItuningQuantRows *rows,
-    gsize row, const ItuningQuantized *matrix, gsize panel, float scale);
-
 #define TILE(bits, R, V) \
   static void tile_##bits##_##R (float *y, gsize ldy, \
       const ItuningQuantRows *rows, gsize row, const ItuningQuantized *matrix, \
@@ -177,7 +174,7 @@ TILE (4, 4, 2)
 TILE (4, 5, 2)
 TILE (4, 6, 2)
 
-static const TileFunc tiles[2][MAX_ROWS] = {
+static const ItuningQuantTile tiles[2][MAX_ROWS] = {
   { tile_8_1, tile_8_2, tile_8_3, tile_8_4, tile_8_5, tile_8_6 },
   { tile_4_1, tile_4_2, tile_4_3, tile_4_4, tile_4_5, tile_4_6 },
 };
@@ -187,13 +184,8 @@ neon_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
     const ItuningQuantized *matrix, gsize first_panel, gsize n_panels,
     float scale)
 {
-  const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
-
-  for (gsize panel = first_panel; panel < end; panel++)
-    for (gsize row = 0; row < M; row += MAX_ROWS)
-      tiles[matrix->bits == 4][MIN (MAX_ROWS, M - row) - 1](y + row * ldy +
-              (panel - first_panel) * PANEL,
-          ldy, rows, row, matrix, panel, scale);
+  ituning_quant_run_tiles (tiles[matrix->bits == 4], MAX_ROWS, y, ldy, rows, M,
+      matrix, first_panel, n_panels, scale);
 }
 
 /* --- activations -------------------------------------------------------- */

@@ -5,21 +5,9 @@
 
 #include "model/ituning.h"
 #include "tests/testutil.h"
+#include "tests/unit/tinymodel.h"
 
 /* What the library promises its callers, on the small random model. */
-
-static ItuningModel *
-open_model (guint n_threads)
-{
-  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", "tiny",
-      NULL);
-  const ItuningModelOptions options = { .n_threads = n_threads };
-  g_autoptr (GError) error = NULL;
-  ItuningModel *model = ituning_model_open (path, &options, &error);
-
-  g_assert_no_error (error);
-  return model;
-}
 
 /* Deterministic pictures that differ. */
 static void
@@ -96,11 +84,11 @@ assert_identical (const ItuningCaption *a, const ItuningCaption *b)
 static void
 test_threads_do_not_change_captions (void)
 {
-  g_autoptr (ItuningModel) alone = open_model (1);
+  g_autoptr (ItuningModel) alone = open_tiny (1);
   g_autoptr (ItuningSession) session = ituning_session_new (alone);
 
   for (guint n_threads = 2; n_threads <= 4; n_threads += 2) {
-    g_autoptr (ItuningModel) model = open_model (n_threads);
+    g_autoptr (ItuningModel) model = open_tiny (n_threads);
     g_autoptr (ItuningSession) other = ituning_session_new (model);
     for (guint seed = 0; seed < 4; seed++) {
       for (guint num_beams = 1; num_beams <= 5; num_beams += 2) {
@@ -145,7 +133,7 @@ call (gpointer data)
 static void
 test_many_threads_share_a_model (void)
 {
-  Crowd crowd = { .model = open_model (2) };
+  Crowd crowd = { .model = open_tiny (2) };
   ItuningSession *session = ituning_session_new (crowd.model);
   GThread *callers[N_CALLERS];
 
@@ -170,7 +158,7 @@ test_many_threads_share_a_model (void)
 static void
 test_batch_is_each_alone (void)
 {
-  g_autoptr (ItuningModel) model = open_model (2);
+  g_autoptr (ItuningModel) model = open_tiny (2);
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   guint8 pixels[N_IMAGES][WIDTH * HEIGHT * 3];
   ItuningImage images[N_IMAGES];
@@ -203,7 +191,7 @@ test_features_can_be_kept (void)
 {
   g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", "tiny",
       "adapter", NULL);
-  g_autoptr (ItuningModel) model = open_model (1);
+  g_autoptr (ItuningModel) model = open_tiny (1);
   g_autoptr (ItuningModel) other = NULL;
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   g_autoptr (ItuningSession) other_session = NULL;
@@ -256,7 +244,7 @@ test_data_at_an_odd_address_is_read (void)
   g_autofree char *bundle = g_test_build_filename (G_TEST_DIST, "data", "tiny",
       NULL);
   const ItuningModelOptions options = { .language = folder, .n_threads = 1 };
-  g_autoptr (ItuningModel) model = open_model (1), shifted = NULL;
+  g_autoptr (ItuningModel) model = open_tiny (1), shifted = NULL;
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   g_autoptr (ItuningSession) other = NULL;
   g_autoptr (ItuningCaption) want = caption_image (session, 1, 3), got = NULL;
@@ -289,7 +277,7 @@ test_data_at_an_odd_address_is_read (void)
 static void
 test_cancelled_calls_fail (void)
 {
-  g_autoptr (ItuningModel) model = open_model (1);
+  g_autoptr (ItuningModel) model = open_tiny (1);
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   g_autoptr (ItuningFeatures) features = encode (session, 1);
   g_autoptr (GCancellable) cancelled = g_cancellable_new ();
@@ -355,7 +343,7 @@ test_parts_must_fit (void)
 static void
 test_draws_follow_their_options (void)
 {
-  g_autoptr (ItuningModel) model = open_model (1);
+  g_autoptr (ItuningModel) model = open_tiny (1);
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   g_autoptr (ItuningFeatures) features = encode (session, 2);
   ItuningGenerateOptions options = ITUNING_GENERATE_OPTIONS_INIT;
@@ -411,7 +399,7 @@ test_senseless_options_are_errors (void)
         .top_p = 1,
         .do_sample = TRUE },
   };
-  g_autoptr (ItuningModel) model = open_model (1);
+  g_autoptr (ItuningModel) model = open_tiny (1);
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   g_autoptr (ItuningFeatures) features = encode (session, 2);
 
@@ -428,7 +416,7 @@ test_senseless_options_are_errors (void)
 static void
 test_ids_outside_the_vocabulary_are_errors (void)
 {
-  g_autoptr (ItuningModel) model = open_model (1);
+  g_autoptr (ItuningModel) model = open_tiny (1);
   g_autoptr (ItuningSession) session = ituning_session_new (model);
   const guint32 ids[] = { 96, 97 };
   float logits[2 * 97];

@@ -8,24 +8,12 @@
 #include "model/features.h"
 #include "model/kernels/gemm.h"
 #include "tests/testutil.h"
+#include "tests/unit/tinymodel.h"
 
 /* Fewer visual tokens: which are merged, and what is left of an image. */
 
 #define N_TOKENS ((gsize) 7)
 #define WIDTH ((gsize) 4)
-
-static ItuningModel *
-open_tiny (guint n_threads)
-{
-  g_autofree char *path = g_test_build_filename (G_TEST_DIST, "data", "tiny",
-      NULL);
-  const ItuningModelOptions options = { .n_threads = n_threads };
-  g_autoptr (GError) error = NULL;
-  ItuningModel *model = ituning_model_open (path, &options, &error);
-
-  g_assert_no_error (error);
-  return model;
-}
 
 /* --- how many ----------------------------------------------------------- */
 
