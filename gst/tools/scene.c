@@ -107,13 +107,13 @@ static void
 place_objects (Scene *scene, GRand *rand)
 {
   SceneObject *objects = scene->objects;
-  const double apart = g_rand_double_range (rand, 0.8, 1.1);
+  const double apart = g_rand_double_range (rand, 0.82, 1.05);
   const double x = g_rand_double_range (rand, -0.3, 0.3);
   const double z = g_rand_double_range (rand, -0.2, 0.2);
 
   switch (scene->layout) {
     case SCENE_ALONE:
-      place (&objects[0], rand, 3.0 * x, 2.0 * z);
+      place (&objects[0], rand, 2.0 * x, 2.0 * z);
       break;
     case SCENE_SIDE_BY_SIDE:
       place (&objects[0], rand, x - apart, z);
@@ -150,7 +150,9 @@ scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand)
   static const SceneLayout layouts[] = { SCENE_ALONE, SCENE_ALONE,
     SCENE_SIDE_BY_SIDE, SCENE_SIDE_BY_SIDE, SCENE_BEHIND, SCENE_ROW,
     SCENE_TRIANGLE };
-  static const guint n_objects[] = { 1, 2, 2, 3, 3 }; /* by layout */
+  /* By layout; the fewer objects, the nearer the camera comes. */
+  static const guint n_objects[] = { 1, 2, 2, 3, 3 };
+  static const float nearness[] = { 0.6f, 0.88f, 0.8f, 1.0f, 0.96f };
   guint unseen;
 
   *scene = (Scene){
@@ -169,7 +171,7 @@ scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand)
   scene->floor = (guint) g_rand_int_range (rand, 0, SCENE_N_FLOORS);
   scene->camera_turn = draw (rand, -0.12, 0.12);
   scene->camera_height = draw (rand, 0.68, 0.84);
-  scene->camera_distance = draw (rand, 6.6, 7.6);
+  scene->camera_distance = nearness[scene->layout] * draw (rand, 6.6, 7.4);
   scene->light_turn = draw (rand, -1.2, 1.2);
   scene->light_height = draw (rand, 0.75, 1.15);
 }

@@ -24,11 +24,11 @@ static const Vector colors[SCENE_N_COLORS] = {
   [SCENE_RED] = { 0.85f, 0.08f, 0.08f },
   [SCENE_GREEN] = { 0.10f, 0.60f, 0.12f },
   [SCENE_BLUE] = { 0.10f, 0.18f, 0.85f },
-  [SCENE_YELLOW] = { 0.95f, 0.85f, 0.08f },
+  [SCENE_YELLOW] = { 0.88f, 0.76f, 0.06f },
   [SCENE_PURPLE] = { 0.50f, 0.10f, 0.60f },
   [SCENE_CYAN] = { 0.10f, 0.80f, 0.85f },
   [SCENE_ORANGE] = { 0.95f, 0.45f, 0.03f },
-  [SCENE_WHITE] = { 0.95f, 0.95f, 0.95f },
+  [SCENE_WHITE] = { 0.86f, 0.86f, 0.86f },
 };
 
 /* Floors have little colour, so that they are not taken for an object's: two
@@ -80,7 +80,7 @@ cross (Vector a, Vector b)
 static float
 radius (const SceneObject *object)
 {
-  return object->large ? 0.76f : 0.48f;
+  return object->large ? 0.78f : 0.56f;
 }
 
 /* To a box in two dimensions that reaches @a and @b from the middle. */
@@ -120,7 +120,7 @@ object_distance (const SceneObject *object, Vector p)
       return MAX (plane, fabsf (p.y - side - rim) - side) - rim;
     }
     case SCENE_CYLINDER:
-      return box_distance (sqrtf (dx * dx + dz * dz), y, 0.7f * r, r);
+      return box_distance (sqrtf (dx * dx + dz * dz), y, 0.6f * r, r);
     case SCENE_CONE:
       return cone_distance (sqrtf (dx * dx + dz * dz), y, r);
     case SCENE_RING: {
