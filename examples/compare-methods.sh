@@ -14,25 +14,33 @@ get() { # FILE NAME
   sed "s/.*\"$2\": \([0-9.e+-]*\).*/\1/" "$1"
 }
 
+# Trains and captions, once.
+measure() { # FOLDER OPTION...
+  local folder=$1
+  shift
+  [ -e "$folder/result.json" ] && return
+  ituning train --model bundle --features features.safetensors --fresh \
+    --batch-size 64 --steps "$steps" --warmup-steps 100 --seed 1 \
+    --checkpoint-every 0 "$@" -o "$folder"
+  local language=()
+  [ -d "$folder/language" ] && {
+    cp -n bundle/language/vocab.json bundle/language/merges.txt "$folder/language"
+    language=(--language "$folder/language")
+  }
+  ituning eval --references test/captions.json --images test --model bundle \
+    --adapter "$folder" "${language[@]}" --json > "$folder/result.part"
+  mv "$folder/result.part" "$folder/result.json"
+}
+
 row() { # NAME FOLDER OPTION...
-  local name=$1 folder=compare-$steps/$2 model=bundle
+  local name=$1 folder=compare-$steps/$2 parameters=0 seconds=-
   shift 2
-  [ -e "$folder/result.json" ] || {
-    ituning train --model bundle --features features.safetensors --fresh \
-      --batch-size 64 --steps "$steps" --warmup-steps 100 --seed 1 \
-      --checkpoint-every 0 "$@" -o "$folder"
-    local language=()
-    [ -d "$folder/language" ] && {
-      cp -n bundle/language/vocab.json bundle/language/merges.txt "$folder/language"
-      language=(--language "$folder/language")
-    }
-    ituning eval --references test/captions.json --images test --model "$model" \
-      --adapter "$folder" "${language[@]}" --json > "$folder/result.part"
-    mv "$folder/result.part" "$folder/result.json"
-  } >&2
-  printf '| %s | %s | %.4f | %.0f | %.3f | %.3f |\n' "$name" \
-    "$(get "$folder/costs.json" trained_parameters)" \
-    "$(get "$folder/costs.json" seconds_per_step)" \
+  measure "$folder" "$@" >&2
+  [ "$steps" -gt 1 ] && {
+    parameters=$(get "$folder/costs.json" trained_parameters)
+    seconds=$(printf '%.3f' "$(get "$folder/costs.json" seconds_per_step)")
+  }
+  printf '| %s | %s | %s | %.0f | %.3f | %.3f |\n' "$name" "$parameters" "$seconds" \
     "$(get "$folder/costs.json" peak_memory_mib)" \
     "$(get "$folder/result.json" CIDEr)" "$(get "$folder/result.json" Bleu_4)"
 }
