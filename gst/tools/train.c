@@ -133,6 +133,22 @@ check_adapter (const Arguments *given, const ItuningModel *model,
       "new one as the options say");
 }
 
+/* Modules could be trained with any number, but these are of another tower. */
+static gboolean
+check_features (const Arguments *given, const ItuningModel *model,
+    const ItuningDataset *data, GError **error)
+{
+  const gsize found = ituning_dataset_get_info (data)->num_tokens;
+  const gsize wanted = ituning_model_get_info (model)->vision.num_tokens;
+
+  if (found == wanted || found == 0)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: images of %zu visual tokens, the model's have %zu",
+      given->train.features, found, wanted);
+  return FALSE;
+}
+
 static gboolean
 run (Arguments *given, GCancellable *cancellable, GError **error)
 {
@@ -145,7 +161,7 @@ run (Arguments *given, GCancellable *cancellable, GError **error)
       !write_features (given, model, cancellable, error))
     return FALSE;
   data = tool_train_options_open (&given->train, error);
-  if (data == NULL)
+  if (data == NULL || !check_features (given, model, data, error))
     return FALSE;
   trainer = ituning_trainer_new (model, data, &given->train.train, error);
   return trainer != NULL &&

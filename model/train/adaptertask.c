@@ -73,12 +73,15 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
 {
   const AdapterTask *self = (const AdapterTask *) task;
   const ItuningModelInfo *info = ituning_model_get_info (self->model);
+  const ItuningAdapterConfig *config = &self->adapter->config;
 
-  return ituning_dataset_check_visual_tokens (dataset, info->vision.num_tokens,
+  /* Modules see any number of tokens, a prefix is made of the class token of an
+   * image's. */
+  return ituning_dataset_check_visual_tokens (dataset,
+             config->prefix_length > 0 ? info->vision.num_tokens : 0,
              info->vision.hidden_size, error) &&
       ituning_dataset_check_captions (dataset, info->language.vocab_size,
-          info->language.n_positions - self->adapter->config.prefix_length,
-          error);
+          info->language.n_positions - config->prefix_length, error);
 }
 
 static void

@@ -328,7 +328,7 @@ ituning_dataset_add_to_checksum (const ItuningDataset *dataset,
 
 /**
  * ituning_dataset_check_visual_tokens:
- * @num_tokens: of an image, by the model
+ * @num_tokens: of an image, by the model; 0 where it does not matter
  * @hidden_size: their width, by the model
  *
  * Returns: FALSE with %ITUNING_ERROR_MISMATCH when @dataset has others, or none
@@ -344,7 +344,7 @@ ituning_dataset_check_visual_tokens (const ItuningDataset *dataset,
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: visual tokens of width %zu, the model's have %zu", dataset->path,
         dataset->info.hidden_size, hidden_size);
-  else if (dataset->info.num_tokens != num_tokens)
+  else if (num_tokens > 0 && dataset->info.num_tokens != num_tokens)
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
         "%s: images of %zu visual tokens, the model's have %zu", dataset->path,
         dataset->info.num_tokens, num_tokens);
