@@ -111,13 +111,14 @@ ituning_features_check (const ItuningFeatures *features,
   const ItuningVision *vision = model->backbone->vision;
 
   if (features->D == vision->config.hidden_size &&
+      features->n_embeds == vision->config.projection_dim &&
       (features->n_tokens == vision->n_tokens || features->log_sizes != NULL))
     return TRUE;
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-      "the features are %" G_GSIZE_FORMAT " tokens of %" G_GSIZE_FORMAT
-      ", the model wants %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT,
-      features->n_tokens, features->D, vision->n_tokens,
-      vision->config.hidden_size);
+      "the features are %zu tokens of %zu and an embedding of %zu, the model "
+      "wants %zu of %zu and one of %zu",
+      features->n_tokens, features->D, features->n_embeds, vision->n_tokens,
+      vision->config.hidden_size, vision->config.projection_dim);
   return FALSE;
 }
 

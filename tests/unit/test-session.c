@@ -3,7 +3,8 @@
 
 #include <glib/gstdio.h>
 
-#include "model/ituning.h"
+#include "model/model.h"
+#include "model/preprocess.h"
 #include "tests/testutil.h"
 #include "tests/unit/tinymodel.h"
 
@@ -340,6 +341,82 @@ test_parts_must_fit (void)
   g_assert_nonnull (strstr (error->message, adapter));
 }
 
+/* A model of random weights whose adapter is a prefix made of an image embedding
+ * of that width. */
+static ItuningModel *
+make_prefix_model (gsize projection_dim)
+{
+  const ItuningVisionConfig vision = {
+    .hidden_size = 32,
+    .intermediate_size = 64,
+    .num_hidden_layers = 1,
+    .num_attention_heads = 2,
+    .image_size = 32,
+    .patch_size = 16,
+    .projection_dim = projection_dim,
+    .hidden_act = ITUNING_ACTIVATION_QUICK_GELU,
+    .layer_norm_eps = 1e-5,
+  };
+  const ItuningLanguageConfig language = {
+    .vocab_size = 40,
+    .n_positions = 32,
+    .n_embd = 32,
+    .n_layer = 1,
+    .n_head = 2,
+    .n_inner = 64,
+    .bos_token_id = 39,
+    .eos_token_id = 39,
+    .activation_function = ITUNING_ACTIVATION_GELU_TANH,
+    .layer_norm_epsilon = 1e-5,
+    .scale_attn_weights = TRUE,
+    .tie_word_embeddings = TRUE,
+  };
+  ItuningAdapterConfig config = {
+    .vision_hidden_size = 32,
+    .hidden_size = 32,
+    .bottleneck_size = 1,
+    .num_heads = 1,
+    .scale = 1.0,
+    .layers = g_new0 (guint, 1),
+    .prefix_length = 2,
+    .projection_dim = projection_dim,
+  };
+  g_autoptr (GError) error = NULL;
+  ItuningBackbone *backbone = ituning_backbone_new (1);
+  ItuningAdapter *adapter;
+
+  backbone->vision = ituning_vision_new (&vision,
+      ituning_weights_new_random (1), &error);
+  backbone->language = ituning_language_new (&language,
+      ituning_weights_new_random (2), &error);
+  backbone->preprocessor = ituning_preprocessor_new_default (32);
+  adapter = ituning_adapter_new (&config, ituning_weights_new_random (3),
+      &error);
+  g_assert_no_error (error);
+  return ituning_model_new (backbone, adapter);
+}
+
+/* Of a tower that differs in the width of its image embedding alone. */
+static void
+test_features_of_another_tower_are_refused (void)
+{
+  g_autoptr (ItuningModel) narrow = make_prefix_model (8);
+  g_autoptr (ItuningModel) wide = make_prefix_model (4096);
+  g_autoptr (ItuningSession) from = ituning_session_new (narrow);
+  g_autoptr (ItuningSession) to = ituning_session_new (wide);
+  g_autoptr (ItuningFeatures) features = encode (from, 1);
+  const guint32 ids[] = { 39 };
+  g_autoptr (GError) error = NULL;
+  float logits[40];
+
+  g_assert_true (
+      ituning_session_logits (from, features, ids, 1, logits, NULL, NULL));
+  g_assert_false (
+      ituning_session_logits (to, features, ids, 1, logits, NULL, &error));
+  g_assert_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH);
+  g_assert_nonnull (strstr (error->message, "4096"));
+}
+
 static void
 test_draws_follow_their_options (void)
 {
@@ -443,6 +520,8 @@ main (int argc, char **argv)
   g_test_add_func ("/session/without-adapter-only-text-is-served",
       test_without_adapter_only_text_is_served);
   g_test_add_func ("/session/parts-must-fit", test_parts_must_fit);
+  g_test_add_func ("/session/features-of-another-tower-are-refused",
+      test_features_of_another_tower_are_refused);
   g_test_add_func ("/session/draws-follow-their-options",
       test_draws_follow_their_options);
   g_test_add_func ("/session/senseless-options-are-errors",
