@@ -13,8 +13,8 @@
 /* The parameters of one part of a model under Hugging Face's names, which a
  * packed file has others for. Most are floats. Those stored as F32 are used
  * where they are mapped, if they are aligned there; others are copied into
- * memory of our own, quantised matrices as such. With neither tensors nor a packed file they are those of
- * another such object, or random.
+ * memory of our own, quantised matrices as such. With neither tensors nor a
+ * packed file they are those of another such object, or random.
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
 {

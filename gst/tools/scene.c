@@ -41,6 +41,14 @@ scene_is_held_out (SceneColor color, SceneShape shape)
   return FALSE;
 }
 
+guint
+scene_layout_count_objects (SceneLayout layout)
+{
+  static const guint n_objects[] = { 1, 2, 2, 3, 3 };
+
+  return n_objects[layout];
+}
+
 static float
 draw (GRand *rand, double low, double high)
 {
@@ -150,8 +158,7 @@ scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand)
   static const SceneLayout layouts[] = { SCENE_ALONE, SCENE_ALONE,
     SCENE_SIDE_BY_SIDE, SCENE_SIDE_BY_SIDE, SCENE_BEHIND, SCENE_ROW,
     SCENE_TRIANGLE };
-  /* By layout; the fewer objects, the nearer the camera comes. */
-  static const guint n_objects[] = { 1, 2, 2, 3, 3 };
+  /* By layout: the fewer objects, the nearer the camera comes. */
   static const float nearness[] = { 0.6f, 0.88f, 0.8f, 1.0f, 0.96f };
   guint unseen;
 
@@ -159,7 +166,7 @@ scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand)
     .grey = g_rand_double (rand) < grey,
     .layout = layouts[g_rand_int_range (rand, 0, G_N_ELEMENTS (layouts))],
   };
-  scene->n_objects = n_objects[scene->layout];
+  scene->n_objects = scene_layout_count_objects (scene->layout);
   unseen = (guint) g_rand_int_range (rand, 0, (gint32) scene->n_objects);
   for (guint i = 0; i < scene->n_objects; i++)
     make_object (scene, i,

@@ -73,6 +73,7 @@ typedef struct
 const char *scene_shape_name (SceneShape shape);
 const char *scene_color_name (SceneColor color);
 gboolean scene_is_held_out (SceneColor color, SceneShape shape);
+guint scene_layout_count_objects (SceneLayout layout);
 void scene_make (Scene *scene, SceneSplit split, double grey, GRand *rand);
 
 /* scenerender.c */

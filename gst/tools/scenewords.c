@@ -69,7 +69,6 @@ static const Wording *const wordings[] = {
   [SCENE_ROW] = row,
   [SCENE_TRIANGLE] = triangle,
 };
-static const guint n_objects[] = { 1, 2, 2, 3, 3 }; /* by layout */
 
 static const char *const patterns[SCENE_N_WORDINGS] = {
   "a test pattern: %s",
@@ -241,8 +240,8 @@ scene_claims_parse (SceneClaims *claims, const char *caption)
   for (guint layout = 0; layout < G_N_ELEMENTS (wordings); layout++) {
     claims->layout = (SceneLayout) layout;
     for (guint i = 0; i < SCENE_N_WORDINGS; i++)
-      if (read_wording (caption, &wordings[layout][i], n_objects[layout],
-              claims))
+      if (read_wording (caption, &wordings[layout][i],
+              scene_layout_count_objects (claims->layout), claims))
         return TRUE;
   }
   claims->n_objects = 0;

@@ -12,7 +12,7 @@
  * number of threads, so that results do not either. */
 
 /* Up to this many rows a product is bound by reading the weights: then a tile
- * of them is kept in cache and each row multiplied with it by itself. */
+ * of them is read once for all rows, or kept in cache for one after the other. */
 #define FEW_ROWS 8
 #define FEW_ROWS_TILE_BYTES (192u << 10)
 #define MANY_ROWS_TILE 192

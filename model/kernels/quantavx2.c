@@ -6,8 +6,8 @@
  * such sums still fit. For those of 8 bits the sign goes over to the activation,
  * so that a pair is at most 2 * 128 * 127; no offset is needed then. Here the
  * weights are taken as they lie in memory, once for a group of rows; quantrows.c
- * has what is faster for many. What comes next is asked for, since a part of a
- * panel is not read in the order in which it lies. */
+ * has what is faster for many. What comes next is asked for, since three rows and
+ * more read a panel in two parts, not in the order in which it lies. */
 
 #define BLOCK ITUNING_QUANT_BLOCK
 #define PANEL ITUNING_QUANT_PANEL
@@ -204,9 +204,8 @@ avx2_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
     const ItuningQuantized *matrix, gsize first_panel, gsize n_panels,
     float scale)
 {
-  const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
-
   if (M >= MANY_ROWS && (matrix->bits == 4 || !HAS_VNNI)) {
+    const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
     for (gsize panel = first_panel; panel < end; panel++)
       ituning_quant_multiply_rows (y + (panel - first_panel) * PANEL, ldy, rows,
           M, matrix, panel, scale);

@@ -443,7 +443,8 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   g_autoptr (Run) features = write_pixels (fixture, fixture->captions, "px",
       NULL);
   g_autoptr (Run) clip = pretrain_clip (fixture, pixels, "16", NULL, first);
-  g_autoptr (Run) next = NULL, wide = NULL, none = NULL;
+  g_autoptr (Run) next = NULL, wide = NULL, none = NULL, heads = NULL;
+  g_autoptr (Run) gpt2 = NULL;
   g_autofree char *a = NULL, *b = NULL;
   gsize n, m;
 
@@ -459,6 +460,14 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   assert_fails (wide, 1, file, "shape");
   none = pretrain_clip (fixture, pixels, "16", "/nowhere", second);
   assert_fails (none, 1, "/nowhere/config.json", "No such file");
+  heads = run_command (NULL, "pretrain", "clip", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "1",
+      "--heads", "4", "--patch-size", "8", "--embedding", "8", "--vision",
+      first, "-o", second, NULL);
+  assert_fails (heads, 1, first, "2 heads");
+  gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--vision", first, "-o", second, NULL);
+  assert_fails (gpt2, 2, "--vision", "for clip");
 }
 
 #define ADD(name, test) \

@@ -337,8 +337,12 @@ test_bad_input_is_named (void)
   g_autoptr (Run) heads = TRAIN (folder, "out", "--fresh", "--heads", "5");
   g_autoptr (Run) rate = TRAIN (folder, "out", "--lr", "0");
   g_autoptr (Run) both = TRAIN (folder, "out", "--steps", "1", "--epochs", "1");
+  g_autoptr (Run) old = TRAIN (folder, "out", "--bottleneck", "8");
+  g_autoptr (Run) images = TRAIN (folder, "out", "--images", folder);
   g_autoptr (Run) unwritable = NULL;
 
+  assert_fails (old, 2, "has an adapter", "--fresh");
+  assert_fails (images, 2, "--images", "--captions");
   assert_fails (nothing, 2, "train", "--features");
   assert_fails (missing, 1, "/nowhere", "No such file");
   assert_fails (wrong, 1, "expected.safetensors", "input_ids");

@@ -20,6 +20,8 @@ typedef struct
   const char *missed[4];
 } Way;
 
+/* How many threads share a frame of the encoder's is part of what is left of
+ * it. */
 static const Way ways[] = {
   { "small-raw", 160, 120, "", NULL, { NULL } },
   /* Its noise, made 96 pixels high, is a grey that is hardly noisy. */
