@@ -40,8 +40,8 @@ train() { # FOLDER COMMAND...
 # them, as GPT-2 has read of what CLIP never saw: its captions are of all pairs.
 # Scenes in grey teach shapes without colours.
 once scenes scenes scenes --count 48000 --split train --patterns 0.2 \
-  --grey 0.3 --seed "$seed"
-once text scenes text --count 8000 --split all --grey 0.3 --seed "$seed" --size 32
+  --grey 0.4 --seed "$seed"
+once text scenes text --count 8000 --split all --grey 0.4 --seed "$seed" --size 32
 once test scenes test --count 2000 --split test --seed "$((seed + 1))"
 once unseen scenes unseen --count 2000 --split unseen --seed "$((seed + 1))" --patterns 0
 
@@ -56,22 +56,18 @@ once pixels.safetensors ituning features --captions scenes/details.json --images
 train bundle/vision ituning pretrain clip --features pixels.safetensors \
   --tokenizer bundle/language --patch-size 16 --width 160 --layers 5 --heads 5 \
   --text-width 128 --text-layers 2 --text-heads 4 --embedding 128 --captioning 4 --shift 6 \
-  --batch-size 64 --steps 10000 --lr 1e-3 --warmup-steps 200 --weight-decay 0.05
+  --batch-size 64 --steps 11000 --lr 1e-3 --warmup-steps 200 --weight-decay 0.05
 train bundle/language ituning pretrain gpt2 --features text.safetensors \
   --tokenizer bundle/language --width 128 --layers 4 --heads 4 --positions 48 \
   --steps 2000 --batch-size 128 --lr 2e-3 --warmup-steps 100 --weight-decay 0.05
 
 once features.safetensors ituning features --model bundle \
   --captions scenes/captions.json --images scenes --max-length 40 -o features.safetensors
-# In three runs, each from where the one before it has ended.
-adapter=(ituning train --model bundle --features features.safetensors --batch-size 64
-  --weight-decay 0.01)
-train bundle/adapter "${adapter[@]}" --fresh --post-layernorm --bottleneck 128 --heads 8 \
-  --steps 6000 --lr 2e-3 --warmup-steps 200
-train second "${adapter[@]}" --steps 6000 --lr 1.5e-3 --warmup-steps 100
-train adapter "${adapter[@]}" --adapter second --steps 4500 --lr 1.5e-3 --warmup-steps 100
+train bundle/adapter ituning train --model bundle --features features.safetensors --fresh \
+  --post-layernorm --bottleneck 128 --heads 8 --batch-size 64 --steps 12000 --lr 2e-3 \
+  --warmup-steps 200 --weight-decay 0.01
 
-ituning convert bundle --adapter adapter --type q8_0 -f -o ituning.gguf --description "Knows drawn \
+ituning convert bundle --type q8_0 -f -o ituning.gguf --description "Knows drawn \
 scenes of one to three balls, cubes, cylinders, cones and rings in eight colours, \
 and the test patterns of videotestsrc, as ituning scenes draws them. It knows \
 nothing else: what it says of other pictures is made up. For real footage, train \

@@ -7,67 +7,112 @@
  * the kernel's width once, then each panel of a's rows meets all of them
  * (Goto and van de Geijn 2008). For AVX-512 that this build of OpenBLAS may not
  * use, since it takes it from Intel's processors alone; and for AVX2, where it
- * needs no copy of a. */
+ * needs no copy of a, unless a is transposed. */
 
 #define K_BLOCK ((gsize) 256)
 #define N_BLOCK ((gsize) 512)
+/* Rows of a transposed a that are packed at once: whole panels of 6 and of 14. */
+#define M_BLOCK ((gsize) 168)
 /* Below this the packing of b costs more than it gains. */
 #define MIN_DEPTH 16
+/* Between panels, which would compete for the same lines of the first cache. */
+#define PANEL_GAP ITUNING_PANEL_MARGIN
+#define ROWS_AHEAD ((gsize) 8) /* that are on their way from memory */
+#define LINE_FLOATS ((gsize) 16) /* of a line of cache */
 
-/* Of the thread: too large for its stack. */
-static GPrivate packed_key = G_PRIVATE_INIT (g_aligned_free);
+/* Of the thread: too large for its stack. No panel is narrower than 6 rows or 16
+ * columns. */
+typedef struct
+{
+  float a[M_BLOCK * K_BLOCK + M_BLOCK / 6 * PANEL_GAP];
+  float b[N_BLOCK * K_BLOCK + N_BLOCK / 16 * PANEL_GAP];
+} Packed;
 
-static float *
+/* Floats from one panel to the next. */
+static inline gsize
+panel_stride (gsize width, gsize K)
+{
+  return width * K + PANEL_GAP;
+}
+
+static Packed *
 get_packed (void)
 {
-  float *packed = g_private_get (&packed_key);
+  static GPrivate key = G_PRIVATE_INIT (g_aligned_free);
+  Packed *packed = g_private_get (&key);
 
   if (packed == NULL) {
-    packed = g_aligned_alloc (N_BLOCK * K_BLOCK + ITUNING_PANEL_MARGIN,
-        sizeof (float), 64);
-    g_private_set (&packed_key, packed);
+    packed = g_aligned_alloc (1, sizeof (Packed), 64);
+    g_private_set (&key, packed);
   }
   return packed;
 }
 
+/* Panels [K, width] = x [K, n], with zeros behind. Row by row: what is next in
+ * memory is read next. */
 static inline __attribute__ ((always_inline)) void
-copy_rows (float *panel, const float *x, gsize ldx, gsize K, const gsize width)
-{
-  for (gsize k = 0; k < K; k++)
-    memcpy (panel + k * width, x + k * ldx, width * sizeof (float));
-}
-
-/* panel [K, width] = x [K, n], with zeros behind. A copy whose size is known
- * needs no call. */
-static void
-pack_rows (float *panel, gsize width, const float *x, gsize ldx, gsize n,
+copy_rows (float *panels, const gsize width, const float *x, gsize ldx, gsize n,
     gsize K)
 {
-  switch (n == width ? width : 0) {
-    case 16:
-      copy_rows (panel, x, ldx, K, 16);
-      break;
-    default:
-      for (gsize k = 0; k < K; k++) {
-        memcpy (panel + k * width, x + k * ldx, n * sizeof (float));
-        memset (panel + k * width + n, 0, (width - n) * sizeof (float));
-      }
+  const gsize n_whole = n / width, rest = n % width;
+  const gsize stride = panel_stride (width, K);
+
+  for (gsize k = 0; k < K; k++) {
+    const float *row = x + k * ldx;
+    float *to = panels + k * width;
+    for (gsize i = 0; i < n; i += LINE_FLOATS)
+      __builtin_prefetch (row + ROWS_AHEAD * ldx + i);
+    for (gsize i = 0; i < n_whole; i++)
+      memcpy (to + i * stride, row + i * width, width * sizeof (float));
+    if (rest > 0) {
+      to += n_whole * stride;
+      memcpy (to, row + n_whole * width, rest * sizeof (float));
+      memset (to + rest, 0, (width - rest) * sizeof (float));
+    }
   }
 }
 
+/* A copy whose size is known needs no call; these are all widths there are. */
 static void
-pack_columns (const ItuningPanels *panels, const ItuningProduct *p,
-    float *packed, const float *b, gsize n, gsize K)
+pack_rows (float *panels, gsize width, const float *x, gsize ldx, gsize n,
+    gsize K)
 {
-  const gsize width = panels->columns;
-
-  for (gsize j = 0; j < n; j += width) {
-    if (p->b_transposed)
-      panels->pack (packed + j * K, width, b + j * p->ldb, p->ldb,
-          MIN (width, n - j), K);
-    else
-      pack_rows (packed + j * K, width, b + j, p->ldb, MIN (width, n - j), K);
+  switch (width) {
+    case 6:
+      copy_rows (panels, 6, x, ldx, n, K);
+      break;
+    case 14:
+      copy_rows (panels, 14, x, ldx, n, K);
+      break;
+    case 16:
+      copy_rows (panels, 16, x, ldx, n, K);
+      break;
+    case 32:
+      copy_rows (panels, 32, x, ldx, n, K);
+      break;
+    default:
+      g_assert_not_reached ();
   }
+}
+
+/* Panels [K, width] = x [n, K] transposed */
+static void
+pack_columns (const ItuningPanels *kernels, float *panels, gsize width,
+    const float *x, gsize ldx, gsize n, gsize K)
+{
+  for (gsize i = 0; i < n; i += width) {
+    kernels->pack (panels, width, x + i * ldx, ldx, MIN (width, n - i), K);
+    panels += panel_stride (width, K);
+  }
+}
+
+/* Those that come after the ones in use. */
+static void
+prefetch_rows (const float *x, gsize ldx, gsize n, gsize K)
+{
+  for (gsize i = 0; i < n; i++)
+    for (gsize k = 0; k < K; k += LINE_FLOATS)
+      __builtin_prefetch (x + i * ldx + k, 0, 2);
 }
 
 /* One block of K and N: all rows. */
@@ -75,25 +120,33 @@ static void
 multiply_block (const ItuningPanels *panels, const ItuningProduct *p, float *c,
     const float *a, const float *b, gsize n, gsize K, float beta)
 {
-  float *packed = get_packed ();
-  float panel[ITUNING_PANEL_MAX_ROWS * K_BLOCK + ITUNING_PANEL_MARGIN];
+  Packed *packed = get_packed ();
 
-  pack_columns (panels, p, packed, b, n, K);
+  if (p->b_transposed)
+    pack_columns (panels, packed->b, panels->columns, b, p->ldb, n, K);
+  else
+    pack_rows (packed->b, panels->columns, b, p->ldb, n, K);
   for (gsize i = 0; i < p->M; i += panels->rows) {
-    const gsize m = MIN (panels->rows, p->M - i);
-    const float *rows = panel;
+    const gsize m = MIN (panels->rows, p->M - i), block = i % M_BLOCK;
+    const float *rows = packed->a, *columns = packed->b;
     gsize lda = 0;
     if (p->a_transposed) {
-      pack_rows (panel, panels->rows, a + i, p->lda, m, K);
+      if (block == 0)
+        pack_rows (packed->a, panels->rows, a + i, p->lda,
+            MIN (M_BLOCK, p->M - i), K);
+      rows += block / panels->rows * panel_stride (panels->rows, K);
     } else if (panels->takes_rows && m == panels->rows) {
       rows = a + i * p->lda;
       lda = p->lda;
+      prefetch_rows (rows + m * lda, lda, MIN (m, p->M - i - m), K);
     } else {
-      panels->pack (panel, panels->rows, a + i * p->lda, p->lda, m, K);
+      panels->pack (packed->a, panels->rows, a + i * p->lda, p->lda, m, K);
     }
-    for (gsize j = 0; j < n; j += panels->columns)
-      panels->multiply (c + i * p->ldc + j, p->ldc, rows, lda, packed + j * K,
-          m, MIN (panels->columns, n - j), K, p->alpha, beta);
+    for (gsize j = 0; j < n; j += panels->columns) {
+      panels->multiply (c + i * p->ldc + j, p->ldc, rows, lda, columns, m,
+          MIN (panels->columns, n - j), K, p->alpha, beta);
+      columns += panel_stride (panels->columns, K);
+    }
   }
 }
 
@@ -105,8 +158,7 @@ multiply_block (const ItuningPanels *panels, const ItuningProduct *p, float *c,
  * @p: the rest: c = alpha a b + beta c, where a beta of 0 ignores @c
  *
  * Returns: whether it was done: FALSE when this processor has no kernel for it
- *   or does not gain by it: the shape is too small, or a would have to be copied
- *   in pieces that are shorter than a line of cache
+ *   or does not gain by it: the shape is too small
  */
 gboolean
 ituning_blocked_multiply (float *c, const float *a, const float *b,
@@ -115,7 +167,7 @@ ituning_blocked_multiply (float *c, const float *a, const float *b,
   const ItuningPanels *panels = ituning_kernels_get ()->panels;
 
   if (panels == NULL || p->M < panels->min_rows || p->N < panels->columns ||
-      p->K < MIN_DEPTH || (panels->takes_rows && p->a_transposed))
+      p->K < MIN_DEPTH)
     return FALSE;
   for (gsize j = 0; j < p->N; j += N_BLOCK) {
     for (gsize k = 0; k < p->K; k += K_BLOCK)

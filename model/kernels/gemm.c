@@ -21,6 +21,11 @@
 /* Tasks that a product is split into, where its shape allows it. */
 #define WANTED_TASKS 8
 #define MIN_TILE ((gsize) 32)
+#define MIN_ROWS ((gsize) 192) /* of a layer's task: each packs its weights */
+#define MIN_COLUMNS ((gsize) 96)
+/* Whole tiles of the packed products' kernels. */
+#define ROWS_UNIT ((gsize) 6)
+#define COLUMNS_UNIT ((gsize) 32)
 /* Of quantised weights: bytes of a task of few rows. */
 #define QUANT_TILE_BYTES ((gsize) 48 << 10)
 /* As ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
@@ -105,6 +110,13 @@ static gsize
 count_tiles (gsize n, gsize tile)
 {
   return (n + tile - 1) / tile;
+}
+
+/* @n in about @n_parts parts of whole units. */
+static gsize
+split_evenly (gsize n, gsize n_parts, gsize unit)
+{
+  return count_tiles (count_tiles (n, n_parts), unit) * unit;
 }
 
 /* Adds the bias to what is there, or puts it there. */
@@ -215,11 +227,26 @@ choose_tile (const ItuningLinear *layer, gsize M)
         : count_tiles (QUANT_TILE_BYTES * 8 / layer->quantized->bits,
               layer->n_in * ITUNING_QUANT_PANEL) *
             ITUNING_QUANT_PANEL;
-  if (M > FEW_ROWS ||
-      (layer->in_major && ituning_kernels_get ()->multiply_few != NULL))
+  if (M > FEW_ROWS)
+    return split_evenly (layer->n_out,
+        count_tiles (layer->n_out, MANY_ROWS_TILE), COLUMNS_UNIT);
+  if (layer->in_major && ituning_kernels_get ()->multiply_few != NULL)
     return MANY_ROWS_TILE;
   tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
   return MAX (tile / 16 * 16, 16);
+}
+
+static gsize
+choose_row_tile (const ItuningLinear *layer, gsize M, gsize tile)
+{
+  const gsize n_tiles = count_tiles (layer->n_out, tile);
+  gsize n = count_tiles (M, ROWS_TILE);
+
+  if (layer->quantized != NULL)
+    return QUANT_ROWS_TILE;
+  while (n * n_tiles < WANTED_TASKS && M / (n + 1) >= MIN_ROWS)
+    n++;
+  return split_evenly (M, n, ROWS_UNIT);
 }
 
 static void
@@ -284,12 +311,14 @@ ituning_linear_forward (ItuningPool *pool,
     .y = y,
     .x = x,
     .M = M,
-    .row_tile = layer->quantized != NULL ? QUANT_ROWS_TILE : ROWS_TILE,
     .tile = choose_tile (layer, M),
     .scale = scale,
     .accumulate = accumulate,
     .few_rows = M <= FEW_ROWS };
 
+  if (M == 0)
+    return;
+  job.row_tile = choose_row_tile (layer, M, job.tile);
   if (layer->quantized != NULL) {
     job.quant = ituning_quant_kernels_get ();
     reserve_rows (&job);
@@ -329,22 +358,24 @@ run_gemm_task (gsize task, guint worker, gpointer data)
       MIN (job->tile_n, job->N - n), job->K, 1.0f, job->beta);
 }
 
-/* Halves the longer side of the tiles until there are tasks enough. */
+/* Splits columns rather than rows, each of whose parts packs the same columns of
+ * b again, until there are tasks enough or the parts are small. */
 static void
 choose_tiles (GemmJob *job)
 {
-  job->tile_m = ROWS_TILE;
-  job->tile_n = ROWS_TILE;
-  while (count_tiles (job->M, job->tile_m) * count_tiles (job->N, job->tile_n) <
-      WANTED_TASKS) {
-    const gsize m = MIN (job->tile_m, job->M), n = MIN (job->tile_n, job->N);
-    if (MAX (m, n) <= MIN_TILE)
-      return;
-    if (m > n)
-      job->tile_m = (m + 1) / 2;
+  gsize n_m = count_tiles (job->M, ROWS_TILE);
+  gsize n_n = count_tiles (job->N, ROWS_TILE);
+
+  while (n_m * n_n < WANTED_TASKS) {
+    if (job->N / (2 * n_n) >= MIN_COLUMNS)
+      n_n *= 2;
+    else if (job->M / (2 * n_m) >= MIN_TILE)
+      n_m *= 2;
     else
-      job->tile_n = (n + 1) / 2;
+      break;
   }
+  job->tile_m = split_evenly (job->M, n_m, ROWS_UNIT);
+  job->tile_n = split_evenly (job->N, n_n, COLUMNS_UNIT);
 }
 
 /**

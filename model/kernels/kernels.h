@@ -68,7 +68,6 @@ typedef struct
       const float *b, gsize m, gsize n, gsize K, float alpha, float beta);
 } ItuningPanels;
 
-#define ITUNING_PANEL_MAX_ROWS ((gsize) 14)
 #define ITUNING_PANEL_MARGIN ((gsize) 16)
 
 /**

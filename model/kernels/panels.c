@@ -7,6 +7,7 @@
 
 #define PANEL_VECTORS ((gsize) 2)
 #define PANEL_COLUMNS (PANEL_VECTORS * ITUNING_LANES)
+#define LINE_FLOATS ((gsize) 16) /* of a line of cache */
 
 #if ITUNING_LANES == 16
 #define PANEL_ROWS ((gsize) 14)
@@ -87,7 +88,8 @@ transpose (float *y, gsize ldy, const float *x, gsize ldx, gsize n)
 }
 
 /* A square that is wider than what is left of the panel's row runs over into
- * the next one, which is written after it. */
+ * the next one, which is written after it. The next panel's rows are short
+ * streams, each of a few lines: too short for the processor to see them come. */
 static void
 pack (float *panel, gsize width, const float *x, gsize ldx, gsize n, gsize K)
 {
@@ -95,6 +97,8 @@ pack (float *panel, gsize width, const float *x, gsize ldx, gsize n, gsize K)
 
   for (; k + ITUNING_LANES <= K; k += ITUNING_LANES) {
     gsize i = 0;
+    for (gsize j = width; k % LINE_FLOATS == 0 && j < 2 * width; j++)
+      __builtin_prefetch (x + j * ldx + k);
     for (; i + ITUNING_LANES <= n; i += ITUNING_LANES)
       transpose (panel + k * width + i, width, x + i * ldx + k, ldx,
           ITUNING_LANES);
@@ -107,18 +111,16 @@ pack (float *panel, gsize width, const float *x, gsize ldx, gsize n, gsize K)
       panel[k * width + i] = i < n ? x[i * ldx + k] : 0.0f;
 }
 
-/* alpha a b + beta c of a row's vector. */
-static inline void
-store_product (float *c, Floats product, gsize n, float alpha, float beta)
+/* c = alpha tile + beta c, of a product's edge. */
+static void
+store_edge (float *c, gsize ldc, const float tile[PANEL_ROWS][PANEL_COLUMNS],
+    gsize m, gsize n, float alpha, float beta)
 {
-  if (n < ITUNING_LANES)
-    store_part (c,
-        beta == 0.0f ? product * alpha
-                     : product * alpha + load_part (c, n) * beta,
-        n);
-  else
-    store (c,
-        beta == 0.0f ? product * alpha : product * alpha + load (c) * beta);
+  for (gsize i = 0; i < m; i++)
+    for (gsize j = 0; j < n; j++)
+      c[i * ldc + j] = beta == 0.0f
+          ? alpha * tile[i][j]
+          : alpha * tile[i][j] + beta * c[i * ldc + j];
 }
 
 /* The sums stay in 28 of 32 registers, or 12 of 16, so the loops over them must
@@ -134,6 +136,10 @@ multiply (float *c, gsize ldc, const float *a, gsize lda, const float *b,
   const gsize row = lda != 0 ? lda : 1, step = lda != 0 ? 1 : PANEL_ROWS;
 #endif
 
+  for (gsize i = 0; i < m; i++) {
+    __builtin_prefetch (c + i * ldc, 1);
+    __builtin_prefetch (c + i * ldc + n - 1, 1);
+  }
   for (gsize k = 0; k < K; k++) {
     const Floats left = load (b), right = load (b + ITUNING_LANES);
 #pragma GCC unroll 14
@@ -148,15 +154,28 @@ multiply (float *c, gsize ldc, const float *a, gsize lda, const float *b,
     a += step;
     b += PANEL_COLUMNS;
   }
+  if (m < PANEL_ROWS || n < PANEL_COLUMNS) {
+    float tile[PANEL_ROWS][PANEL_COLUMNS];
+#pragma GCC unroll 14
+    for (gsize i = 0; i < PANEL_ROWS; i++) {
+      store (tile[i], sums[i][0]);
+      store (tile[i] + ITUNING_LANES, sums[i][1]);
+    }
+    store_edge (c, ldc, (const float (*)[PANEL_COLUMNS]) tile, m, n, alpha,
+        beta);
+    return;
+  }
 #pragma GCC unroll 14
   for (gsize i = 0; i < PANEL_ROWS; i++) {
-    if (i >= m)
-      break;
-    store_product (c + i * ldc, sums[i][0], MIN (n, ITUNING_LANES), alpha,
-        beta);
-    if (n > ITUNING_LANES)
-      store_product (c + i * ldc + ITUNING_LANES, sums[i][1], n - ITUNING_LANES,
-          alpha, beta);
+    float *to = c + i * ldc;
+    sums[i][0] *= alpha;
+    sums[i][1] *= alpha;
+    if (beta != 0.0f) {
+      sums[i][0] += load (to) * beta;
+      sums[i][1] += load (to + ITUNING_LANES) * beta;
+    }
+    store (to, sums[i][0]);
+    store (to + ITUNING_LANES, sums[i][1]);
   }
 }
 
