@@ -39,6 +39,7 @@ struct _GstItuningStream
 
   GQueue jobs; /* owned: GstItuningJob, oldest first */
   gboolean busy; /* the worker has one of its jobs */
+  gboolean served; /* one of its jobs was in the last batch */
   gboolean flushing; /* takes no jobs */
   guint generation; /* results of an older one are not delivered */
   GCancellable *cancellable; /* owned: for the job at work */

@@ -14,8 +14,8 @@
  *   GstItuningStream    one element's queue of frames, at one engine
  *
  * A stream's jobs run in order, one at a time, because each is compared to the
- * one before (the change gate); jobs of several streams are batched, and the
- * streams take turns. */
+ * one before (the change gate); jobs of several streams are batched, those that
+ * were batched before are waited for a moment, and the streams take turns. */
 
 /* --- frames and results ------------------------------------------------- */
 

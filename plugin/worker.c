@@ -9,6 +9,9 @@
 
 /* Streams whose frames are encoded together. */
 #define MAX_BATCH 4
+/* How long the streams of a batch are waited for when it is finished: each goes
+ * on at that moment, and they are cheaper together. */
+#define GATHER_TIME (10 * G_TIME_SPAN_MILLISECOND)
 
 /* One frame at work. What is copied from the stream may change there while the
  * frame is at work. */
@@ -118,7 +121,8 @@ take_batch (GstItuningEngine *self, Batch *batch)
   batch->n = 0;
   for (guint i = 0; i < n_streams && batch->n < MAX_BATCH; i++) {
     GstItuningStream *stream = g_queue_pop_head (&self->streams);
-    if (stream->jobs.length > 0)
+    stream->served = stream->jobs.length > 0;
+    if (stream->served)
       take (&batch->items[batch->n++], stream);
     g_queue_push_tail (&self->streams, stream);
   }
@@ -126,10 +130,28 @@ take_batch (GstItuningEngine *self, Batch *batch)
     g_cond_broadcast (&self->done); /* there is room in queues */
 }
 
+/* Whether those that were just served have all brought a frame again; with the
+ * engine's lock. */
+static gboolean
+are_gathered (GstItuningEngine *self)
+{
+  for (GList *l = self->streams.head; l != NULL; l = l->next) {
+    const GstItuningStream *stream = l->data;
+    if (stream->served && stream->jobs.length == 0)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 wait_for_batch (GstItuningEngine *self, Batch *batch)
 {
+  const gint64 end = g_get_monotonic_time () + GATHER_TIME;
+
   g_mutex_lock (&self->lock);
+  while (!self->stop && !are_gathered (self) &&
+      g_cond_wait_until (&self->work, &self->lock, end))
+    continue;
   take_batch (self, batch);
   while (batch->n == 0 && !self->stop) {
     g_cond_wait (&self->work, &self->lock);
