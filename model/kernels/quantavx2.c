@@ -6,16 +6,20 @@
  * such sums still fit. For those of 8 bits the sign goes over to the activation,
  * so that a pair is at most 2 * 128 * 127; no offset is needed then. Here the
  * weights are taken as they lie in memory, once for a group of rows; quantrows.c
- * has what is faster for many. What comes next is asked for, since three rows and
- * more read a panel in two parts, not in the order in which it lies. */
+ * has what is faster for many, of 8 bits. What comes next is asked for, since
+ * three rows and more read a panel in two parts, not in the order in which it
+ * lies. */
 
 #define BLOCK ITUNING_QUANT_BLOCK
 #define PANEL ITUNING_QUANT_PANEL
 #define LANES ((gsize) 8)
 #define VECTORS (PANEL / LANES) /* of a panel */
-#define MAX_ROWS 6 /* a group */
+/* Rows that meet a block at once: of 8 bits a group; of 4 as many as have their
+ * sums in registers. */
+#define MAX_ROWS_8 6
+#define MAX_ROWS_4 2
 #define PREFETCH_BYTES 2048
-/* From so many rows on it pays to unpack a panel for them. */
+/* From so many rows on it pays to unpack a panel of 8 bits for them. */
 #define MANY_ROWS (2 * ITUNING_QUANT_GROUP + 1)
 
 /* Compiled once more for processors that have the product of AVX-512's VNNI in
@@ -49,7 +53,7 @@ add_products (__m256i sum, __m256i a, __m256i b)
 /* dots [R, WIDTH (R)] = a block's words of so many vectors of outputs times @R
  * rows' values */
 INLINE void
-multiply_block_8 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
+multiply_block_8 (__m256i dots[MAX_ROWS_8][VECTORS], const guint8 *words,
     const gint8 *x, const int R)
 {
   const gsize width = WIDTH (R);
@@ -76,10 +80,20 @@ multiply_block_8 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
   }
 }
 
+/* What sums of 4 bits start from, in 16 bits: half of the offset -8 (a + b),
+ * where a is the sum of the values that the lane's half of a pair meets and b
+ * the rest. With the products, at most 8 * 16 * 127 without their offset -8 a,
+ * it ends within that + 4 |a - b|, which is 32512 at most. */
+INLINE __m256i
+start_4 (gint32 offset)
+{
+  return _mm256_set1_epi16 ((gint16) (offset / 2));
+}
+
 /* The low four bits of the words meet the first half of the values, the high
  * ones the second. */
 INLINE void
-multiply_block_4 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
+multiply_block_4 (__m256i dots[MAX_ROWS_8][VECTORS], const guint8 *words,
     const gint8 *x, const gint32 *offsets, const int R)
 {
   const __m256i low = _mm256_set1_epi8 (15);
@@ -89,7 +103,7 @@ multiply_block_4 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
   for (gsize r = 0; r < (gsize) R; r++)
     UNROLL
   for (gsize v = 0; v < width; v++)
-    dots[r][v] = ituning_quant_start_4 (offsets[r]);
+    dots[r][v] = start_4 (offsets[r]);
   UNROLL
   for (gsize word = 0; word < 8; word++) {
     __m256i w[VECTORS];
@@ -122,7 +136,7 @@ multiply_block_4 (__m256i dots[MAX_ROWS][VECTORS], const guint8 *words,
 
 /* sums [R, 4] = the product of @R rows from @row on with a panel */
 INLINE void
-multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
+multiply_panel (__m256 sums[MAX_ROWS_8][VECTORS], const ItuningQuantRows *rows,
     gsize row, const ItuningQuantized *matrix, gsize panel, const int R,
     const guint bits)
 {
@@ -138,7 +152,7 @@ multiply_panel (__m256 sums[MAX_ROWS][VECTORS], const ItuningQuantRows *rows,
     const guint16 *scales = matrix->scales + place * PANEL;
     UNROLL
     for (gsize first = 0; first < VECTORS; first += width) {
-      __m256i dots[MAX_ROWS][VECTORS];
+      __m256i dots[MAX_ROWS_8][VECTORS];
       if (bits == 8)
         multiply_block_8 (dots, words + first * 32, rows->values + at * BLOCK,
             R);
@@ -166,7 +180,7 @@ multiply_tile (float *y, gsize ldy, const ItuningQuantRows *rows, gsize row,
     const guint bits)
 {
   const gsize n = MIN (PANEL, matrix->n_out - panel * PANEL);
-  __m256 sums[MAX_ROWS][VECTORS];
+  __m256 sums[MAX_ROWS_8][VECTORS];
 
   multiply_panel (sums, rows, row, matrix, panel, R, bits);
   for (gsize r = 0; r < (gsize) R; r++)
@@ -189,30 +203,28 @@ TILE (8, 5)
 TILE (8, 6)
 TILE (4, 1)
 TILE (4, 2)
-TILE (4, 3)
-TILE (4, 4)
-TILE (4, 5)
-TILE (4, 6)
 
-static const ItuningQuantTile tiles[2][MAX_ROWS] = {
-  { tile_8_1, tile_8_2, tile_8_3, tile_8_4, tile_8_5, tile_8_6 },
-  { tile_4_1, tile_4_2, tile_4_3, tile_4_4, tile_4_5, tile_4_6 },
-};
+static const ItuningQuantTile tiles_8[MAX_ROWS_8] = { tile_8_1, tile_8_2,
+  tile_8_3, tile_8_4, tile_8_5, tile_8_6 };
+static const ItuningQuantTile tiles_4[MAX_ROWS_4] = { tile_4_1, tile_4_2 };
 
 static void
 avx2_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
     const ItuningQuantized *matrix, gsize first_panel, gsize n_panels,
     float scale)
 {
-  if (M >= MANY_ROWS && (matrix->bits == 4 || !HAS_VNNI)) {
-    const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
+  const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
+
+  if (matrix->bits == 4)
+    ituning_quant_run_tiles (tiles_4, MAX_ROWS_4, y, ldy, rows, M, matrix,
+        first_panel, n_panels, scale);
+  else if (M < MANY_ROWS || HAS_VNNI)
+    ituning_quant_run_tiles (tiles_8, MAX_ROWS_8, y, ldy, rows, M, matrix,
+        first_panel, n_panels, scale);
+  else
     for (gsize panel = first_panel; panel < end; panel++)
       ituning_quant_multiply_rows (y + (panel - first_panel) * PANEL, ldy, rows,
           M, matrix, panel, scale);
-    return;
-  }
-  ituning_quant_run_tiles (tiles[matrix->bits == 4], MAX_ROWS, y, ldy, rows, M,
-      matrix, first_panel, n_panels, scale);
 }
 
 /* --- activations -------------------------------------------------------- */

@@ -30,16 +30,6 @@ load (const guint8 *words)
   return _mm256_loadu_si256 ((const __m256i_u *) words);
 }
 
-/* What sums of 4 bits start from, in 16 bits: half of the offset -8 (a + b),
- * where a is the sum of the values that the lane's half of a pair meets and b
- * the rest. With the products, at most 8 * 16 * 127 without their offset -8 a,
- * it ends within that + 4 |a - b|, which is 32512 at most. */
-INLINE __m256i
-ituning_quant_start_4 (gint32 offset)
-{
-  return _mm256_set1_epi16 ((gint16) (offset / 2));
-}
-
 /* y [n] += scale sums, of a panel's vectors */
 INLINE void
 ituning_quant_add_row (float *y, const __m256 *sums, gsize n, float scale)

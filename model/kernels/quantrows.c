@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/kernels/quantavx2.h"
 
-/* Products of many rows with a panel by AVX2: some blocks of it at a time are
- * unpacked as the products take them and stay in cache while all rows meet them;
- * the rows' sums wait beside them.
+/* Products of many rows with a panel of 8 bits by AVX2: some blocks of it at a
+ * time are unpacked as the products take them and stay in cache while all rows
+ * meet them; the rows' sums wait beside them.
  *
- * Of 8 bits that is the weight's magnitude and a mask m of ones where it is
+ * What is unpacked is the weight's magnitude and a mask m of ones where it is
  * negative. The activation takes the sign over as x ^ m, which is -x - 1 there:
  * the magnitudes of a block's negative weights are what its sum lacks, and
  * starts from. This and the products of pairs keep all of a processor's ports
@@ -22,8 +22,7 @@
 
 typedef struct
 {
-  __m256i words[VECTORS][WORDS][2]; /* 8 bits: magnitude and mask; 4: the
-                                       vector and the next one */
+  __m256i words[VECTORS][WORDS][2]; /* magnitude and mask */
   __m256i starts[VECTORS];
   __m256 scales[VECTORS];
 } Unpacked;
@@ -35,7 +34,7 @@ typedef struct
 } Part;
 
 INLINE void
-unpack_block_8 (Unpacked *out, const guint8 *words)
+unpack_words (Unpacked *out, const guint8 *words)
 {
   for (gsize v = 0; v < VECTORS; v++) {
     __m256i missing = _mm256_setzero_si256 ();
@@ -53,30 +52,12 @@ unpack_block_8 (Unpacked *out, const guint8 *words)
   }
 }
 
-INLINE void
-unpack_block_4 (Unpacked *out, const guint8 *words)
-{
-  const __m256i low = _mm256_set1_epi8 (15);
-
-  for (gsize word = 0; word < WORDS / 2; word++)
-    for (gsize v = 0; v < VECTORS; v++) {
-      const __m256i w = load (words + (word * VECTORS + v) * 32);
-      out->words[v / 2][word][v % 2] = _mm256_and_si256 (w, low);
-      out->words[v / 2][word + WORDS / 2][v % 2] =
-          _mm256_and_si256 (_mm256_srli_epi16 (w, 4), low);
-    }
-}
-
 static void
 unpack (Unpacked *out, const ItuningQuantized *matrix, gsize place)
 {
-  const guint8 *words = matrix->words + place * matrix->bits * PANEL * 4;
   const guint16 *scales = matrix->scales + place * PANEL;
 
-  if (matrix->bits == 8)
-    unpack_block_8 (out, words);
-  else
-    unpack_block_4 (out, words);
+  unpack_words (out, matrix->words + place * BLOCK * PANEL);
   for (gsize v = 0; v < VECTORS; v++)
     out->scales[v] = _mm256_cvtph_ps (
         _mm_loadu_si128 ((const __m128i_u *) (scales + v * LANES)));
@@ -91,7 +72,7 @@ add_block (__m256 *sum, __m256i dots, __m256 scale, const float *x_scale)
 
 /* sums [6, 4] += a block times a group's values */
 static void
-multiply_block_8 (__m256 sums[ROWS][VECTORS], const Unpacked *block,
+multiply_block (__m256 sums[ROWS][VECTORS], const Unpacked *block,
     const gint8 *x, const float *x_scales)
 {
   const __m256i ones = _mm256_set1_epi16 (1);
@@ -130,58 +111,17 @@ multiply_block_8 (__m256 sums[ROWS][VECTORS], const Unpacked *block,
   }
 }
 
-/* Likewise; two vectors at a time share the rows' values. */
-static void
-multiply_block_4 (__m256 sums[ROWS][VECTORS], const Unpacked *block,
-    const gint8 *x, const float *x_scales, const gint32 *offsets)
-{
-  const __m256i ones = _mm256_set1_epi16 (1);
-
-  for (gsize v = 0; v < VECTORS; v += 2) {
-    __m256i dots[ROWS][2];
-    UNROLL
-    for (gsize r = 0; r < ROWS; r++)
-      dots[r][0] = dots[r][1] = ituning_quant_start_4 (offsets[r]);
-    UNROLL
-    for (gsize word = 0; word < WORDS; word++) {
-      const __m256i left = block->words[v / 2][word][0];
-      const __m256i right = block->words[v / 2][word][1];
-      UNROLL
-      for (gsize r = 0; r < ROWS; r++) {
-        const __m256i value = broadcast (x + r * BLOCK + word * 4);
-        dots[r][0] = _mm256_add_epi16 (dots[r][0],
-            _mm256_maddubs_epi16 (left, value));
-        dots[r][1] = _mm256_add_epi16 (dots[r][1],
-            _mm256_maddubs_epi16 (right, value));
-        IN_ORDER (dots[r][0]);
-        IN_ORDER (dots[r][1]);
-      }
-    }
-    UNROLL
-    for (gsize r = 0; r < ROWS; r++) {
-      add_block (&sums[r][v], _mm256_madd_epi16 (dots[r][0], ones),
-          block->scales[v], x_scales + r);
-      add_block (&sums[r][v + 1], _mm256_madd_epi16 (dots[r][1], ones),
-          block->scales[v + 1], x_scales + r);
-    }
-  }
-}
-
 /* Adds the blocks that are unpacked to the sums of @M rows from @first on. */
 static void
 multiply_part (Part *part, const ItuningQuantRows *rows, gsize first, gsize M,
-    gsize first_block, gsize n_blocks, guint bits)
+    gsize first_block, gsize n_blocks)
 {
   for (gsize row = 0; row < M; row += ROWS)
     for (gsize block = 0; block < n_blocks; block++) {
       const gsize at = ituning_quant_place (rows, first + row,
           first_block + block);
-      if (bits == 8)
-        multiply_block_8 (part->sums + row, &part->blocks[block],
-            rows->values + at * BLOCK, rows->scales + at);
-      else
-        multiply_block_4 (part->sums + row, &part->blocks[block],
-            rows->values + at * BLOCK, rows->scales + at, rows->offsets + at);
+      multiply_block (part->sums + row, &part->blocks[block],
+          rows->values + at * BLOCK, rows->scales + at);
     }
 }
 
@@ -204,7 +144,7 @@ get_part (void)
  * @y: [M, n] with row stride @ldy: added to, where n is the panel's width
  * @rows: [M] activations, whole groups
  * @M: how many
- * @matrix: the weights
+ * @matrix: the weights, of 8 bits
  * @panel: which of its panels
  * @scale: multiplies the product
  *
@@ -224,7 +164,7 @@ ituning_quant_multiply_rows (float *y, gsize ldy, const ItuningQuantRows *rows,
       const gsize n_blocks = MIN (PART_BLOCKS, matrix->n_blocks - block);
       for (gsize i = 0; i < n_blocks; i++)
         unpack (&part->blocks[i], matrix, panel * matrix->n_blocks + block + i);
-      multiply_part (part, rows, first, m, block, n_blocks, matrix->bits);
+      multiply_part (part, rows, first, m, block, n_blocks);
     }
     for (gsize row = 0; row < m; row++)
       ituning_quant_add_row (y + (first + row) * ldy, part->sums[row], n,
