@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "gst/tools/command.h"
-#include "gst/tools/image.h"
 #include "gst/tools/json.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
+#include "gst/tools/pairimages.h"
 #include "gst/tools/progress.h"
 #include "model/train/ituning-metrics.h"
-#include "model/train/ituning-train.h"
 
 /* Images that are captioned together. */
 #define BATCH 16
@@ -104,7 +103,8 @@ score_files (const Arguments *given, GError **error)
 
 /* --- captions of a model ------------------------------------------------ */
 
-/* Captions the images [@first, @first + @n). */
+/* Captions the images [@first, @first + @n); those that cannot be read are
+ * reported, and get none. */
 static gboolean
 caption_batch (ItuningSession *session, const ItuningGenerateOptions *options,
     const ItuningPairs *pairs, gsize first, gsize n, ItuningCaptions *results,
@@ -114,28 +114,26 @@ caption_batch (ItuningSession *session, const ItuningGenerateOptions *options,
   ItuningImage opened[BATCH];
   ItuningFeatures *features[BATCH] = { NULL };
   ItuningCaption *captions[BATCH] = { NULL };
-  gboolean ok = TRUE;
+  gsize n_opened = 0, next = 0;
+  gboolean ok = tool_pair_images_open (pairs, first, n, FALSE, images, error);
 
-  for (gsize i = 0; ok && i < n; i++) {
-    images[i] = tool_image_open (ituning_pairs_get_image (pairs, first + i),
-        error);
-    ok = images[i] != NULL;
-    if (ok)
-      opened[i] = images[i]->image;
-  }
+  for (gsize i = 0; i < n; i++)
+    if (images[i] != NULL)
+      opened[n_opened++] = images[i]->image;
   ok = ok &&
-      ituning_session_encode (session, opened, n, features, cancellable,
+      ituning_session_encode (session, opened, n_opened, features, cancellable,
           error) &&
-      ituning_session_caption (session, features, n, options, captions,
+      ituning_session_caption (session, features, n_opened, options, captions,
           cancellable, error);
   for (gsize i = 0; i < n; i++) {
+    if (images[i] == NULL)
+      continue;
     if (ok)
       ituning_captions_add (results, ituning_pairs_get_id (pairs, first + i),
-          captions[i]->text);
-    ituning_caption_free (captions[i]);
-    ituning_features_unref (features[i]);
-    if (images[i] != NULL)
-      tool_image_free (images[i]);
+          captions[next]->text);
+    ituning_caption_free (captions[next]);
+    ituning_features_unref (features[next++]);
+    tool_image_free (images[i]);
   }
   return ok;
 }
@@ -229,6 +227,42 @@ take_references (const ItuningPairs *pairs)
   return references;
 }
 
+/* What was captioned before something went wrong is saved, too. */
+static gboolean
+caption_and_save (const Arguments *given, const ItuningPairs *pairs,
+    ItuningCaptions *results, GCancellable *cancellable, GError **error)
+{
+  const gboolean ok = caption_all (given, pairs, results, cancellable, error);
+  const gsize n = ituning_captions_get_n_images (results);
+
+  if (given->save == NULL || (!ok && n == 0))
+    return ok;
+  if (!save_results (given->save, results, ok ? error : NULL))
+    return FALSE;
+  if (!ok)
+    tool_report ("%s: the captions of %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
+                 " images",
+        given->save, n, ituning_pairs_get_n_images (pairs));
+  return ok;
+}
+
+static gboolean
+check_skipped (const Arguments *given, const ItuningPairs *pairs,
+    const ItuningCaptions *results, GError **error)
+{
+  const gsize n = ituning_pairs_get_n_images (pairs);
+  const gsize n_skipped = n - ituning_captions_get_n_images (results);
+
+  if (n_skipped == 0 || (given->partial && n_skipped < n))
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+      "%s: %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
+      " images were skipped, so there is no score%s",
+      given->references, n_skipped, n,
+      n_skipped < n ? "; --partial scores the others" : "");
+  return FALSE;
+}
+
 static gboolean
 score_model (const Arguments *given, GCancellable *cancellable, GError **error)
 {
@@ -238,8 +272,8 @@ score_model (const Arguments *given, GCancellable *cancellable, GError **error)
   g_autoptr (ItuningCaptions) results = ituning_captions_new ();
 
   if (pairs == NULL ||
-      !caption_all (given, pairs, results, cancellable, error) ||
-      (given->save != NULL && !save_results (given->save, results, error)))
+      !caption_and_save (given, pairs, results, cancellable, error) ||
+      !check_skipped (given, pairs, results, error))
     return FALSE;
   references = take_references (pairs);
   return score (given, references, results, error);

@@ -6,9 +6,9 @@
 #include "gst/tools/features.h"
 
 #include "gst/tools/command.h"
-#include "gst/tools/image.h"
 #include "gst/tools/options.h"
 #include "gst/tools/output.h"
+#include "gst/tools/pairimages.h"
 #include "gst/tools/progress.h"
 #include "model/train/ituning-train.h"
 
@@ -42,27 +42,6 @@ typedef struct
   ItuningSession *session; /* or NULL for pixels */
   ItuningFeatureWriter *writer;
 } Run;
-
-/* Opens the images [@first, @first + @n); those that cannot be are NULL. */
-static gboolean
-open_images (Run *self, gsize first, gsize n, ToolImage **images,
-    GError **error)
-{
-  for (gsize i = 0; i < n; i++) {
-    g_autoptr (GError) reason = NULL;
-    images[i] = tool_image_open (ituning_pairs_get_image (self->pairs,
-                                     first + i),
-        &reason);
-    if (images[i] != NULL)
-      continue;
-    if (self->what->strict) {
-      g_propagate_error (error, g_steal_pointer (&reason));
-      return FALSE;
-    }
-    tool_report ("skipped: %s", reason->message);
-  }
-  return TRUE;
-}
 
 static gboolean
 write_pixels (Run *self, gsize first, gsize n, ToolImage *const *images,
@@ -112,7 +91,8 @@ run_batch (Run *self, gsize first, gsize n, GCancellable *cancellable,
   ToolImage *images[BATCH] = { NULL };
   const gboolean ok = !g_cancellable_set_error_if_cancelled (cancellable,
                           error) &&
-      open_images (self, first, n, images, error) &&
+      tool_pair_images_open (self->pairs, first, n, self->what->strict, images,
+          error) &&
       (self->session != NULL
               ? write_batch (self, first, n, images, cancellable, error)
               : write_pixels (self, first, n, images, error));

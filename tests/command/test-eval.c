@@ -3,6 +3,7 @@
 /* `ituning eval`: its files, its output, its errors. */
 
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 #include "tests/command/run.h"
 
@@ -110,6 +111,76 @@ test_errors (Files *files, gconstpointer unused)
   }
 }
 
+/* --- captions of a model ------------------------------------------------ */
+
+/* The built-in model captions three pictures, of which the second is broken. */
+static Run *
+evaluate_model (const Files *files, const char *option)
+{
+  g_autofree char *scenes = g_build_filename (files->folder, "scenes", NULL);
+  g_autofree char *captions = g_build_filename (scenes, "captions.json", NULL);
+  g_autofree char *broken = g_build_filename (scenes, "images", "000001.jpg",
+      NULL);
+  g_autoptr (Run) drawn = run_command (NULL, "scenes", "--count", "3",
+      "--patterns", "0", "-o", scenes, NULL);
+
+  g_assert_cmpint (drawn->status, ==, 0);
+  write_file (broken, "not a picture");
+  return run_command (NULL, "eval", "--references", captions, "--images",
+      scenes, "--save-results", files->results, option, NULL);
+}
+
+static gboolean
+has_model (void)
+{
+  g_autoptr (Run) run = run_command (NULL, "inspect", NULL);
+
+  if (run->status == 0)
+    return TRUE;
+  g_test_skip ("the library has no model in it");
+  return FALSE;
+}
+
+static void
+assert_two_are_saved (const Files *files)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+
+  g_assert_true (json_parser_load_from_file (parser, files->results, NULL));
+  g_assert_cmpuint (json_array_get_length (
+                        json_node_get_array (json_parser_get_root (parser))),
+      ==, 2);
+}
+
+static void
+test_broken_image (Files *files, gconstpointer unused)
+{
+  g_autoptr (Run) run = NULL;
+
+  if (!has_model ())
+    return;
+  run = evaluate_model (files, NULL);
+  g_assert_cmpint (run->status, ==, 1);
+  g_assert_cmpstr (run->out, ==, "");
+  g_assert_nonnull (strstr (run->err, "000001.jpg"));
+  g_assert_nonnull (strstr (run->err, "1 of 3 images were skipped"));
+  assert_two_are_saved (files);
+}
+
+static void
+test_broken_image_partial (Files *files, gconstpointer unused)
+{
+  g_autoptr (Run) run = NULL;
+
+  if (!has_model ())
+    return;
+  run = evaluate_model (files, "--partial");
+  g_assert_cmpint (run->status, ==, 0);
+  g_assert_nonnull (strstr (run->out, "CIDEr"));
+  g_assert_nonnull (strstr (run->err, "000001.jpg"));
+  assert_two_are_saved (files);
+}
+
 static void
 test_usage (Files *files, gconstpointer unused)
 {
@@ -132,6 +203,10 @@ main (int argc, char **argv)
       test_text, tear_down);
   g_test_add ("/command/eval/errors-name-file-and-cause", Files, NULL, set_up,
       test_errors, tear_down);
+  g_test_add ("/command/eval/broken-image-leaves-the-others", Files, NULL,
+      set_up, test_broken_image, tear_down);
+  g_test_add ("/command/eval/broken-image-is-left-out", Files, NULL, set_up,
+      test_broken_image_partial, tear_down);
   g_test_add ("/command/eval/needs-two-files", Files, NULL, set_up, test_usage,
       tear_down);
   return g_test_run ();
