@@ -26,6 +26,11 @@
 /* Whole tiles of the packed products' kernels. */
 #define ROWS_UNIT ((gsize) 6)
 #define COLUMNS_UNIT ((gsize) 32)
+/* Of few rows by weights stored by input: inputs of a task, in steps and at
+ * least; and outputs of which the tasks' sums are added up. */
+#define INPUTS_UNIT ((gsize) 16)
+#define MIN_INPUTS ((gsize) 48)
+#define SUMS_TILE ((gsize) 384)
 /* Of quantised weights: bytes of a task of few rows. */
 #define QUANT_TILE_BYTES ((gsize) 48 << 10)
 /* As ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
@@ -99,6 +104,7 @@ typedef struct
   float *y;
   const float *x;
   ItuningQuantRows rows; /* @x for a quantised layer */
+  float *sums; /* [tasks, M, n_out] of few rows, by input */
   gsize M;
   gsize row_tile, tile; /* rows and outputs of a task */
   float scale;
@@ -138,6 +144,19 @@ start_tile (const LinearJob *job, gsize first, gsize n)
   }
 }
 
+static void
+activate_tile (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  if (layer->activation == ITUNING_ACTIVATION_NONE)
+    return;
+  for (gsize row = 0; row < job->M; row++)
+    job->kernels->activate[layer->activation](job->y + row * layer->n_out +
+            first,
+        n);
+}
+
 static const float *
 find_tile (const ItuningLinear *layer, gsize first)
 {
@@ -152,8 +171,8 @@ multiply_rows (const LinearJob *job, gsize first, gsize n)
 
   if (job->kernels->multiply_few != NULL) {
     job->kernels->multiply_few (job->y + first, layer->n_out, job->x,
-        layer->n_in, weight, layer->in_major ? layer->n_out : layer->n_in,
-        layer->in_major, job->M, n, layer->n_in, job->scale);
+        layer->n_in, weight, layer->n_in, FALSE, job->M, n, layer->n_in,
+        job->scale);
     return;
   }
   for (gsize row = 0; row < job->M; row++) {
@@ -210,10 +229,7 @@ run_linear_task (gsize task, guint worker, gpointer data)
     ituning_gemm (job.y + first, layer->n_out, job.x, layer->n_in, FALSE,
         find_tile (layer, first), layer->in_major ? layer->n_out : layer->n_in,
         !layer->in_major, job.M, n, layer->n_in, job.scale, 1.0f);
-  if (layer->activation != ITUNING_ACTIVATION_NONE)
-    for (gsize m = 0; m < job.M; m++)
-      job.kernels->activate[layer->activation](job.y + m * layer->n_out + first,
-          n);
+  activate_tile (&job, first, n);
 }
 
 static gsize
@@ -230,8 +246,6 @@ choose_tile (const ItuningLinear *layer, gsize M)
   if (M > FEW_ROWS)
     return split_evenly (layer->n_out,
         count_tiles (layer->n_out, MANY_ROWS_TILE), COLUMNS_UNIT);
-  if (layer->in_major && ituning_kernels_get ()->multiply_few != NULL)
-    return MANY_ROWS_TILE;
   tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
   return MAX (tile / 16 * 16, 16);
 }
@@ -261,29 +275,103 @@ run_quantize_task (gsize task, guint worker, gpointer data)
         layer->quantized->bits);
 }
 
-/* Memory for the input's rows, which stays with the calling thread. */
+/* Memory that stays with the calling thread. */
+typedef struct
+{
+  gpointer bytes; /* owned */
+  gsize size;
+} Memory;
+
+static void
+free_memory (gpointer data)
+{
+  Memory *self = data;
+
+  g_free (self->bytes);
+  g_free (self);
+}
+
+static gpointer
+reserve_memory (gsize size)
+{
+  static GPrivate key = G_PRIVATE_INIT (free_memory);
+  Memory *self = g_private_get (&key);
+
+  if (self == NULL) {
+    self = g_new0 (Memory, 1);
+    g_private_set (&key, self);
+  }
+  if (self->size < size) {
+    g_free (self->bytes);
+    self->bytes = g_malloc (size);
+    self->size = size;
+  }
+  return self->bytes;
+}
+
 static void
 reserve_rows (LinearJob *job)
 {
-  static GPrivate memory_key = G_PRIVATE_INIT (g_free), size_key;
   const gsize M = count_tiles (job->M, ITUNING_QUANT_GROUP) *
       ITUNING_QUANT_GROUP;
   const gsize n = M * job->layer->n_in;
   const gsize n_blocks = n / ITUNING_QUANT_BLOCK;
-  const gsize size = n + n_blocks * (sizeof (float) + sizeof (gint32));
-  guint8 *memory = g_private_get (&memory_key);
+  guint8 *memory = reserve_memory (
+      n + n_blocks * (sizeof (float) + sizeof (gint32)));
 
-  if (GPOINTER_TO_SIZE (g_private_get (&size_key)) < size) {
-    memory = g_malloc (size);
-    g_private_replace (&memory_key, memory);
-    g_private_set (&size_key, GSIZE_TO_POINTER (size));
-  }
   job->rows = (ItuningQuantRows){
     .scales = (float *) (void *) memory,
     .offsets = (gint32 *) (void *) memory + n_blocks,
     .values = (gint8 *) memory + n_blocks * (sizeof (float) + sizeof (gint32)),
     .n_blocks = job->layer->quantized->n_blocks,
   };
+}
+
+/* --- few rows, weights stored by input ---------------------------------- */
+
+/* A task takes some of the inputs, whose weights lie together in memory and are
+ * read in one go, and makes sums of its own of all outputs. */
+
+static void
+run_inputs_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
+  const gsize first = task * job->tile;
+  float *sums = job->sums + task * job->M * n_out;
+
+  memset (sums, 0, job->M * n_out * sizeof (float));
+  job->kernels->multiply_few (sums, n_out, job->x + first, n_in,
+      job->layer->weight + first * n_out, n_out, TRUE, job->M, n_out,
+      MIN (job->tile, n_in - first), job->scale);
+}
+
+static void
+add_sums_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const gsize n_out = job->layer->n_out, first = task * SUMS_TILE;
+  const gsize n = MIN (SUMS_TILE, n_out - first);
+  const gsize n_rows = count_tiles (job->layer->n_in, job->tile) * job->M;
+
+  start_tile (job, first, n);
+  for (gsize i = 0; i < n_rows; i++)
+    job->kernels->add (job->y + i % job->M * n_out + first,
+        job->sums + i * n_out + first, n);
+  activate_tile (job, first, n);
+}
+
+static void
+run_few_by_input (LinearJob *job, ItuningPool *pool)
+{
+  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
+  gsize n_tasks;
+
+  job->tile = MAX (split_evenly (n_in, WANTED_TASKS, INPUTS_UNIT), MIN_INPUTS);
+  n_tasks = count_tiles (n_in, job->tile);
+  job->sums = reserve_memory (n_tasks * job->M * n_out * sizeof (float));
+  ituning_pool_run (pool, n_tasks, run_inputs_task, job);
+  ituning_pool_run (pool, count_tiles (n_out, SUMS_TILE), add_sums_task, job);
 }
 
 /**
@@ -318,6 +406,11 @@ ituning_linear_forward (ItuningPool *pool,
 
   if (M == 0)
     return;
+  if (job.few_rows && layer->in_major && layer->quantized == NULL &&
+      job.kernels->multiply_few != NULL) {
+    run_few_by_input (&job, pool);
+    return;
+  }
   job.row_tile = choose_row_tile (layer, M, job.tile);
   if (layer->quantized != NULL) {
     job.quant = ituning_quant_kernels_get ();
