@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
+#include "model/kernels/kernels.h"
 
 /* Queries that one task of the forward pass takes: their scores stay in cache.
  * The backward pass takes whole heads, because all queries of one add to the

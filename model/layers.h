@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/kernels/gemm.h"
+#include "model/kernels/linear.h"
 #include "model/weights.h"
 
 /* What the three networks are made of, and how it is found in their weights. */

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include "model/embedded.h"
+#include "model/kernels/gemm.h"
 #include "model/packed.h"
 #include "model/preprocess.h"
 #include "model/tokenizer.h"

@@ -1,43 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "model/kernels/kernels.h"
 #include "model/kernels/pool.h"
-#include "model/kernels/quantized.h"
-
-/**
- * ItuningLinear:
- * @weight: [n_out, n_in]; or [n_in, n_out] when @in_major, as GPT-2 stores it;
- *   borrowed from the weights; %NULL when @quantized is there
- * @quantized: [n_out, n_in], in place of @weight; or %NULL; borrowed likewise
- * @bias: [n_out]; or %NULL for none; borrowed likewise
- * @n_in: input width
- * @n_out: output width
- * @in_major: which index of @weight comes first
- * @activation: applied to the output
- *
- * A linear layer: y = activation (x W^T + b).
- */
-typedef struct
-{
-  const float *weight;
-  const ItuningQuantized *quantized;
-  const float *bias;
-  gsize n_in;
-  gsize n_out;
-  gboolean in_major;
-  ItuningActivation activation;
-} ItuningLinear;
 
 void ituning_gemm_init (void);
 void ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
     gboolean a_transposed, const float *b, gsize ldb, gboolean b_transposed,
     gsize M, gsize N, gsize K, float alpha, float beta);
+void ituning_gemv (float *y, const float *x, const float *w, gsize ldw,
+    gboolean in_major, gsize n, gsize K, float scale);
 void ituning_gemm_run (ItuningPool *pool, float *c, gsize ldc, const float *a,
     gsize lda, gboolean a_transposed, const float *b, gsize ldb,
     gboolean b_transposed, gsize M, gsize N, gsize K, float beta);
-void ituning_linear_forward (ItuningPool *pool, float *y, const float *x,
-    const ItuningLinear *layer, gsize M, float scale, gboolean accumulate);
-void ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
-    float *dbias, const float *dy, const float *x, const ItuningLinear *layer,
-    gsize M, gboolean accumulate);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/kernels/gemm.h"
 #include "model/tensors.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/contrast.h"

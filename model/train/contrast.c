@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
+#include "model/kernels/kernels.h"
 
 /* CLIP's loss (Radford et al. 2021, figure 3): images and texts of a batch are
  * told apart by the cosines of their embeddings, each way. Where several pairs

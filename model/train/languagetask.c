@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/kernels/gemm.h"
 #include "model/train/initialise.h"
 #include "model/train/partfiles.h"
 #include "model/train/task.h"

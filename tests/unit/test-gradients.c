@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/kernels/gemm.h"
 #include "model/train/contrast.h"
 #include "model/train/prefixpass.h"
 #include "model/train/random.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
+#include "model/kernels/linear.h"
 #include "model/kernels/quantkernels.h"
 #include "tests/testutil.h"
 

@@ -7,6 +7,7 @@
 #include "model/attention.h"
 #include "model/features.h"
 #include "model/kernels/gemm.h"
+#include "model/kernels/linear.h"
 #include "tests/testutil.h"
 #include "tests/unit/tinymodel.h"
 
@@ -279,7 +280,8 @@ test_neither_threads_nor_company_matter (void)
 }
 
 /* What the merged tokens say is close to what all of them say: the logits of
- * one token fewer to those of all, closer than to another image's. */
+ * one token fewer to those of all, closer than to another image's. They may be
+ * the same: the small model's attention hardly sees more than one token. */
 static void
 test_a_little_changes_little (void)
 {
@@ -296,6 +298,7 @@ test_a_little_changes_little (void)
   g_autofree float *logits = g_new (float, 3 * V);
   double near = 0.0, far = 0.0;
 
+  g_assert_cmpuint (fewer->n_tokens, ==, all->n_tokens - 1);
   for (gsize i = 0; i < 3; i++)
     g_assert_true (ituning_session_logits (session, features[i],
         &info->language.bos_token_id, 1, logits + i * V, NULL, NULL));
@@ -304,7 +307,6 @@ test_a_little_changes_little (void)
     far += fabs ((double) logits[2 * V + i] - (double) logits[i]);
   }
   g_test_message ("%g, another image %g", near, far);
-  g_assert_cmpfloat (near, >, 0.0);
   g_assert_cmpfloat (near, <, far);
 }
 

@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
+#include "model/kernels/linear.h"
 #include "tests/testutil.h"
 
 /* Linear layers against a plain loop, on shapes on both sides of every limit
- * that gemm.c chooses by. */
+ * that linear.c and gemm.c choose by. */
 
 static const gsize rows[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 33, 61, 150 };
 static const gsize widths[][2] = { { 1, 1 }, { 3, 5 }, { 17, 33 }, { 64, 300 },
@@ -215,14 +216,14 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   ituning_gemm_init ();
-  g_test_add_func ("/gemm/linear-is-the-plain-loop",
+  g_test_add_func ("/linear/linear-is-the-plain-loop",
       test_linear_is_the_plain_loop);
-  g_test_add_func ("/gemm/result-does-not-depend-on-threads",
+  g_test_add_func ("/linear/result-does-not-depend-on-threads",
       test_result_does_not_depend_on_threads);
-  g_test_add_func ("/gemm/backward-is-the-plain-loop",
+  g_test_add_func ("/linear/backward-is-the-plain-loop",
       test_backward_is_the_plain_loop);
-  g_test_add_func ("/gemm/many-rows-are-split", test_many_rows);
-  g_test_add_func ("/gemm/backward-does-not-depend-on-threads",
+  g_test_add_func ("/linear/many-rows-are-split", test_many_rows);
+  g_test_add_func ("/linear/backward-does-not-depend-on-threads",
       test_backward_does_not_depend_on_threads);
   return g_test_run ();
 }

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/kernels/linear.h"
+
+#include <string.h>
+
+#include "model/kernels/gemm.h"
+#include "model/kernels/quantkernels.h"
+#include "model/kernels/tiles.h"
+
+/* Up to this many rows a product is bound by reading the weights: then a tile
+ * of them is read once for all rows, or kept in cache for one after the other. */
+#define FEW_ROWS 8
+#define FEW_ROWS_TILE_BYTES (192u << 10)
+/* Of few rows by weights stored by input: inputs of a task, in steps and at
+ * least; and outputs of which the tasks' sums are added up. */
+#define INPUTS_UNIT ((gsize) 16)
+#define MIN_INPUTS ((gsize) 48)
+#define SUMS_TILE ((gsize) 384)
+/* Of many rows: outputs of a task, and its rows at least, for which it packs
+ * these outputs' weights. */
+#define MANY_ROWS_TILE 192
+#define MIN_ROWS ((gsize) 192)
+/* Of quantised weights: bytes of a task of few rows. */
+#define QUANT_TILE_BYTES ((gsize) 48 << 10)
+/* As ITUNING_ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
+#define QUANT_ROWS_TILE (80 * ITUNING_QUANT_GROUP)
+#define ROUNDED_TILE ((gsize) 16)
+#define BIASES_TILE ((gsize) 32)
+
+typedef struct
+{
+  const ItuningKernels *kernels;
+  const ItuningQuantKernels *quant;
+  const ItuningLinear *layer;
+  float *y;
+  const float *x;
+  ItuningQuantRows rows; /* @x for a quantised layer */
+  float *sums; /* [tasks, M, n_out] of few rows, by input */
+  gsize M;
+  gsize row_tile, tile; /* rows and outputs of a task */
+  float scale;
+  gboolean accumulate;
+  gboolean few_rows;
+} LinearJob;
+
+/* Adds the bias to what is there, or puts it there. */
+static void
+start_tile (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  for (gsize row = 0; row < job->M; row++) {
+    float *y = job->y + row * layer->n_out + first;
+    if (!job->accumulate && layer->bias != NULL)
+      memcpy (y, layer->bias + first, n * sizeof (float));
+    else if (!job->accumulate)
+      memset (y, 0, n * sizeof (float));
+    if (layer->bias != NULL && job->accumulate)
+      job->kernels->axpy (y, layer->bias + first, job->scale, n);
+    else if (layer->bias != NULL && job->scale != 1.0f)
+      job->kernels->scale (y, job->scale, n);
+  }
+}
+
+static void
+activate_tile (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  if (layer->activation == ITUNING_ACTIVATION_NONE)
+    return;
+  for (gsize row = 0; row < job->M; row++)
+    job->kernels->activate[layer->activation](job->y + row * layer->n_out +
+            first,
+        n);
+}
+
+static const float *
+find_tile (const ItuningLinear *layer, gsize first)
+{
+  return layer->weight + (layer->in_major ? first : first * layer->n_in);
+}
+
+static void
+multiply_rows (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+  const float *weight = find_tile (layer, first);
+
+  if (job->kernels->multiply_few != NULL) {
+    job->kernels->multiply_few (job->y + first, layer->n_out, job->x,
+        layer->n_in, weight, layer->n_in, FALSE, job->M, n, layer->n_in,
+        job->scale);
+    return;
+  }
+  for (gsize row = 0; row < job->M; row++)
+    ituning_gemv (job->y + row * layer->n_out + first,
+        job->x + row * layer->n_in, weight,
+        layer->in_major ? layer->n_out : layer->n_in, layer->in_major, n,
+        layer->n_in, job->scale);
+}
+
+/* @row is the first of a group. */
+static void
+multiply_quantized (const LinearJob *job, gsize row, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+  const gsize n_blocks = job->rows.n_blocks;
+  const ItuningQuantRows rows = {
+    .values = job->rows.values + row * layer->n_in,
+    .scales = job->rows.scales + row * n_blocks,
+    .offsets = job->rows.offsets + row * n_blocks,
+    .n_blocks = n_blocks,
+  };
+
+  job->quant->multiply (job->y + first, layer->n_out, &rows, job->M,
+      layer->quantized, first / ITUNING_QUANT_PANEL,
+      ituning_count_tiles (n, ITUNING_QUANT_PANEL), job->scale);
+}
+
+static void
+run_linear_task (gsize task, guint worker, gpointer data)
+{
+  LinearJob job = *(const LinearJob *) data; /* of this task's rows */
+  const ItuningLinear *layer = job.layer;
+  const gsize n_tiles = ituning_count_tiles (layer->n_out, job.tile);
+  const gsize row = task / n_tiles * job.row_tile;
+  const gsize first = task % n_tiles * job.tile;
+  const gsize n = MIN (job.tile, layer->n_out - first);
+
+  job.M = MIN (job.row_tile, job.M - row);
+  job.x += row * layer->n_in;
+  job.y += row * layer->n_out;
+  start_tile (&job, first, n);
+  if (layer->quantized != NULL)
+    multiply_quantized (&job, row, first, n);
+  else if (job.few_rows)
+    multiply_rows (&job, first, n);
+  else
+    ituning_gemm (job.y + first, layer->n_out, job.x, layer->n_in, FALSE,
+        find_tile (layer, first), layer->in_major ? layer->n_out : layer->n_in,
+        !layer->in_major, job.M, n, layer->n_in, job.scale, 1.0f);
+  activate_tile (&job, first, n);
+}
+
+static gsize
+choose_tile (const ItuningLinear *layer, gsize M)
+{
+  gsize tile;
+
+  if (layer->quantized != NULL)
+    return M > FEW_ROWS
+        ? ITUNING_QUANT_PANEL
+        : ituning_count_tiles (QUANT_TILE_BYTES * 8 / layer->quantized->bits,
+              layer->n_in * ITUNING_QUANT_PANEL) *
+            ITUNING_QUANT_PANEL;
+  if (M > FEW_ROWS)
+    return ituning_split_evenly (layer->n_out,
+        ituning_count_tiles (layer->n_out, MANY_ROWS_TILE),
+        ITUNING_COLUMNS_UNIT);
+  tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
+  return MAX (tile / 16 * 16, 16);
+}
+
+static gsize
+choose_row_tile (const ItuningLinear *layer, gsize M, gsize tile)
+{
+  const gsize n_tiles = ituning_count_tiles (layer->n_out, tile);
+  gsize n = ituning_count_tiles (M, ITUNING_ROWS_TILE);
+
+  if (layer->quantized != NULL)
+    return QUANT_ROWS_TILE;
+  while (n * n_tiles < ITUNING_WANTED_TASKS && M / (n + 1) >= MIN_ROWS)
+    n++;
+  return ituning_split_evenly (M, n, ITUNING_ROWS_UNIT);
+}
+
+static void
+run_quantize_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const ItuningLinear *layer = job->layer;
+  const gsize end = MIN (job->M, (task + 1) * ROUNDED_TILE);
+
+  for (gsize row = task * ROUNDED_TILE; row < end; row++)
+    job->quant->quantize (&job->rows, row, job->x + row * layer->n_in,
+        layer->quantized->bits);
+}
+
+/* Memory that stays with the calling thread. */
+typedef struct
+{
+  gpointer bytes; /* owned */
+  gsize size;
+} Memory;
+
+static void
+free_memory (gpointer data)
+{
+  Memory *self = data;
+
+  g_free (self->bytes);
+  g_free (self);
+}
+
+static gpointer
+reserve_memory (gsize size)
+{
+  static GPrivate key = G_PRIVATE_INIT (free_memory);
+  Memory *self = g_private_get (&key);
+
+  if (self == NULL) {
+    self = g_new0 (Memory, 1);
+    g_private_set (&key, self);
+  }
+  if (self->size < size) {
+    g_free (self->bytes);
+    self->bytes = g_malloc (size);
+    self->size = size;
+  }
+  return self->bytes;
+}
+
+static void
+reserve_rows (LinearJob *job)
+{
+  const gsize M = ituning_count_tiles (job->M, ITUNING_QUANT_GROUP) *
+      ITUNING_QUANT_GROUP;
+  const gsize n = M * job->layer->n_in;
+  const gsize n_blocks = n / ITUNING_QUANT_BLOCK;
+  guint8 *memory = reserve_memory (
+      n + n_blocks * (sizeof (float) + sizeof (gint32)));
+
+  job->rows = (ItuningQuantRows){
+    .scales = (float *) (void *) memory,
+    .offsets = (gint32 *) (void *) memory + n_blocks,
+    .values = (gint8 *) memory + n_blocks * (sizeof (float) + sizeof (gint32)),
+    .n_blocks = job->layer->quantized->n_blocks,
+  };
+}
+
+/* --- few rows, weights stored by input ---------------------------------- */
+
+/* A task takes some of the inputs, whose weights lie together in memory and are
+ * read in one go, and makes sums of its own of all outputs. */
+
+static void
+run_inputs_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
+  const gsize first = task * job->tile;
+  float *sums = job->sums + task * job->M * n_out;
+
+  memset (sums, 0, job->M * n_out * sizeof (float));
+  job->kernels->multiply_few (sums, n_out, job->x + first, n_in,
+      job->layer->weight + first * n_out, n_out, TRUE, job->M, n_out,
+      MIN (job->tile, n_in - first), job->scale);
+}
+
+static void
+add_sums_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const gsize n_out = job->layer->n_out, first = task * SUMS_TILE;
+  const gsize n = MIN (SUMS_TILE, n_out - first);
+  const gsize n_rows = ituning_count_tiles (job->layer->n_in, job->tile) *
+      job->M;
+
+  start_tile (job, first, n);
+  for (gsize i = 0; i < n_rows; i++)
+    job->kernels->add (job->y + i % job->M * n_out + first,
+        job->sums + i * n_out + first, n);
+  activate_tile (job, first, n);
+}
+
+static void
+run_few_by_input (LinearJob *job, ItuningPool *pool)
+{
+  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
+  gsize n_tasks;
+
+  job->tile = MAX (ituning_split_evenly (n_in, ITUNING_WANTED_TASKS,
+                       INPUTS_UNIT),
+      MIN_INPUTS);
+  n_tasks = ituning_count_tiles (n_in, job->tile);
+  job->sums = reserve_memory (n_tasks * job->M * n_out * sizeof (float));
+  ituning_pool_run (pool, n_tasks, run_inputs_task, job);
+  ituning_pool_run (pool, ituning_count_tiles (n_out, SUMS_TILE), add_sums_task,
+      job);
+}
+
+/**
+ * ituning_linear_forward:
+ * @pool: the threads to work with
+ * @y: [M, n_out] output, must not alias @x
+ * @x: [M, n_in] input
+ * @layer: the layer
+ * @M: rows
+ * @scale: multiplies x W^T + b
+ * @accumulate: add to what @y holds instead of replacing it
+ *
+ * y = activation (scale (x W^T + b)), or of the sum with what @y held. The
+ * result does not depend on the number of threads. For quantised weights @x is
+ * rounded to 8 bits, each 32 values of a row by their largest.
+ */
+void
+ituning_linear_forward (ItuningPool *pool,
+    float *y, /* NOLINT(readability-non-const-parameter): tasks write it */
+    const float *x, const ItuningLinear *layer, gsize M, float scale,
+    gboolean accumulate)
+{
+  LinearJob job = { .kernels = ituning_kernels_get (),
+    .layer = layer,
+    .y = y,
+    .x = x,
+    .M = M,
+    .tile = choose_tile (layer, M),
+    .scale = scale,
+    .accumulate = accumulate,
+    .few_rows = M <= FEW_ROWS };
+
+  if (M == 0)
+    return;
+  if (job.few_rows && layer->in_major && layer->quantized == NULL &&
+      job.kernels->multiply_few != NULL) {
+    run_few_by_input (&job, pool);
+    return;
+  }
+  job.row_tile = choose_row_tile (layer, M, job.tile);
+  if (layer->quantized != NULL) {
+    job.quant = ituning_quant_kernels_get ();
+    reserve_rows (&job);
+    ituning_pool_run (pool, ituning_count_tiles (M, ROUNDED_TILE),
+        run_quantize_task, &job);
+  }
+  ituning_pool_run (pool,
+      ituning_count_tiles (M, job.row_tile) *
+          ituning_count_tiles (layer->n_out, job.tile),
+      run_linear_task, &job);
+}
+
+/* --- backward ----------------------------------------------------------- */
+
+typedef struct
+{
+  const ItuningKernels *kernels;
+  float *sums; /* [n], added to */
+  const float *rows; /* [M, n] */
+  gsize M, n;
+} SumJob;
+
+static void
+run_sum_task (gsize task, guint worker, gpointer data)
+{
+  const SumJob *job = data;
+  const gsize first = task * BIASES_TILE;
+  const gsize n = MIN (BIASES_TILE, job->n - first);
+
+  for (gsize row = 0; row < job->M; row++)
+    job->kernels->add (job->sums + first, job->rows + row * job->n + first, n);
+}
+
+/**
+ * ituning_linear_backward:
+ * @pool: the threads to work with
+ * @dx: [M, n_in] output: gradient of the input; or %NULL
+ * @dweight: shaped as the layer's weight: added to; or %NULL when it is frozen
+ * @dbias: [n_out]: added to; or %NULL
+ * @dy: [M, n_out] gradient of x W^T + b, before any activation
+ * @x: [M, n_in] input; not used when @dweight is %NULL
+ * @layer: the layer
+ * @M: rows
+ * @accumulate: add to what @dx holds instead of replacing it
+ *
+ * dx = dy W, dW = dy^T x, db = the sum of dy's rows. The result does not
+ * depend on the number of threads.
+ */
+void
+ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
+    float *dbias, /* NOLINT(readability-non-const-parameter): tasks write it */
+    const float *dy, const float *x, const ItuningLinear *layer, gsize M,
+    gboolean accumulate)
+{
+  const gsize n_in = layer->n_in, n_out = layer->n_out;
+  SumJob sum = { ituning_kernels_get (), dbias, dy, M, n_out };
+
+  if (dx != NULL)
+    ituning_gemm_run (pool, dx, n_in, dy, n_out, FALSE, layer->weight,
+        layer->in_major ? n_out : n_in, layer->in_major, M, n_in, n_out,
+        accumulate ? 1.0f : 0.0f);
+  if (dweight != NULL && layer->in_major)
+    ituning_gemm_run (pool, dweight, n_out, x, n_in, TRUE, dy, n_out, FALSE,
+        n_in, n_out, M, 1.0f);
+  else if (dweight != NULL)
+    ituning_gemm_run (pool, dweight, n_in, dy, n_out, TRUE, x, n_in, FALSE,
+        n_out, n_in, M, 1.0f);
+  if (dbias != NULL)
+    ituning_pool_run (pool, ituning_count_tiles (n_out, BIASES_TILE),
+        run_sum_task, &sum);
+}
