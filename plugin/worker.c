@@ -119,28 +119,36 @@ take_batch (GstItuningEngine *self, Batch *batch)
   const guint n_streams = self->streams.length;
 
   batch->n = 0;
+  for (GList *l = self->streams.head; l != NULL; l = l->next)
+    ((GstItuningStream *) l->data)->served = FALSE;
   for (guint i = 0; i < n_streams && batch->n < MAX_BATCH; i++) {
     GstItuningStream *stream = g_queue_pop_head (&self->streams);
-    stream->served = stream->jobs.length > 0;
-    if (stream->served)
+    if (stream->jobs.length > 0) {
+      stream->served = TRUE;
       take (&batch->items[batch->n++], stream);
+    }
     g_queue_push_tail (&self->streams, stream);
   }
   if (batch->n > 0)
     g_cond_broadcast (&self->done); /* there is room in queues */
 }
 
-/* Whether those that were just served have all brought a frame again; with the
- * engine's lock. */
+/* Whether there is nothing to wait for: a whole batch is there, or a frame of
+ * each stream that was just served; with the engine's lock. */
 static gboolean
 are_gathered (GstItuningEngine *self)
 {
+  gboolean all = TRUE;
+  gsize n = 0;
+
   for (GList *l = self->streams.head; l != NULL; l = l->next) {
     const GstItuningStream *stream = l->data;
-    if (stream->served && stream->jobs.length == 0)
-      return FALSE;
+    if (stream->jobs.length > 0)
+      n++;
+    else if (stream->served)
+      all = FALSE;
   }
-  return TRUE;
+  return all || n >= MAX_BATCH;
 }
 
 static gboolean

@@ -115,7 +115,8 @@ caption_batch (ItuningSession *session, const ItuningGenerateOptions *options,
   ItuningFeatures *features[BATCH] = { NULL };
   ItuningCaption *captions[BATCH] = { NULL };
   gsize n_opened = 0, next = 0;
-  gboolean ok = tool_pair_images_open (pairs, first, n, FALSE, images, error);
+  gboolean ok = !g_cancellable_set_error_if_cancelled (cancellable, error) &&
+      tool_pair_images_open (pairs, first, n, FALSE, images, error);
 
   for (gsize i = 0; i < n; i++)
     if (images[i] != NULL)
@@ -234,16 +235,19 @@ caption_and_save (const Arguments *given, const ItuningPairs *pairs,
 {
   const gboolean ok = caption_all (given, pairs, results, cancellable, error);
   const gsize n = ituning_captions_get_n_images (results);
+  g_autoptr (GError) reason = NULL;
 
-  if (given->save == NULL || (!ok && n == 0))
+  if (given->save == NULL || n == 0)
     return ok;
-  if (!save_results (given->save, results, ok ? error : NULL))
-    return FALSE;
-  if (!ok)
+  if (ok)
+    return save_results (given->save, results, error);
+  if (save_results (given->save, results, &reason))
     tool_report ("%s: the captions of %" G_GSIZE_FORMAT " of %" G_GSIZE_FORMAT
                  " images",
         given->save, n, ituning_pairs_get_n_images (pairs));
-  return ok;
+  else
+    tool_report ("%s", reason->message);
+  return FALSE;
 }
 
 static gboolean

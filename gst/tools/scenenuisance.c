@@ -52,8 +52,8 @@ change_light (guint8 *rgb, gsize n, gboolean is_pattern, GRand *rand)
 
   for (gsize i = 0; i < n; i++) {
     double value = gain * rgb[i] + offset;
-    if (noise >
-        0.0) { /* about normal: the sum of two, of one number's halves */
+    if (noise > 0.0) {
+      /* About normal: the sum of two, of the halves of one number. */
       const guint32 two = g_rand_int (rand);
       value += noise *
           ((double) ((two >> 16) + (two & 0xffff)) / 65536.0 - 1.0) * 2.4;

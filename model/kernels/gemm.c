@@ -9,8 +9,8 @@
 /* The only file that calls BLAS. OpenBLAS computes on the calling thread; the
  * split over threads is ours. */
 
-/* Of a task: each packs the columns of b that it takes. */
-#define MIN_ROWS ((gsize) 32)
+/* What a task has at least, since each packs the columns of b that it takes. */
+#define MIN_ROWS ((gsize) 48)
 #define MIN_COLUMNS ((gsize) 96)
 
 /**
@@ -77,6 +77,9 @@ ituning_gemm (float *c, gsize ldc, const float *a, gsize lda,
  * @y: [n] added to
  * @x: [K]
  * @w: [n, K], or [K, n] when @in_major, with row stride @ldw
+ * @n: outputs
+ * @K: inputs
+ * @scale: multiplies the product
  *
  * y += scale x w^T, on the calling thread.
  */

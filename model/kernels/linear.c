@@ -315,18 +315,18 @@ ituning_linear_forward (ItuningPool *pool,
     .y = y,
     .x = x,
     .M = M,
-    .tile = choose_tile (layer, M),
     .scale = scale,
     .accumulate = accumulate,
     .few_rows = M <= FEW_ROWS };
 
-  if (M == 0)
+  if (M == 0 || layer->n_out == 0)
     return;
   if (job.few_rows && layer->in_major && layer->quantized == NULL &&
       job.kernels->multiply_few != NULL) {
     run_few_by_input (&job, pool);
     return;
   }
+  job.tile = choose_tile (layer, M);
   job.row_tile = choose_row_tile (layer, M, job.tile);
   if (layer->quantized != NULL) {
     job.quant = ituning_quant_kernels_get ();

@@ -111,16 +111,15 @@ pack (float *panel, gsize width, const float *x, gsize ldx, gsize n, gsize K)
       panel[k * width + i] = i < n ? x[i * ldx + k] : 0.0f;
 }
 
-/* c = alpha tile + beta c, of a product's edge. */
+/* c = tile + beta c, of a product's edge. */
 static void
 store_edge (float *c, gsize ldc, const float tile[PANEL_ROWS][PANEL_COLUMNS],
-    gsize m, gsize n, float alpha, float beta)
+    gsize m, gsize n, float beta)
 {
   for (gsize i = 0; i < m; i++)
     for (gsize j = 0; j < n; j++)
-      c[i * ldc + j] = beta == 0.0f
-          ? alpha * tile[i][j]
-          : alpha * tile[i][j] + beta * c[i * ldc + j];
+      c[i * ldc + j] = beta == 0.0f ? tile[i][j]
+                                    : tile[i][j] + beta * c[i * ldc + j];
 }
 
 /* The sums stay in 28 of 32 registers, or 12 of 16, so the loops over them must
@@ -158,11 +157,10 @@ multiply (float *c, gsize ldc, const float *a, gsize lda, const float *b,
     float tile[PANEL_ROWS][PANEL_COLUMNS];
 #pragma GCC unroll 14
     for (gsize i = 0; i < PANEL_ROWS; i++) {
-      store (tile[i], sums[i][0]);
-      store (tile[i] + ITUNING_LANES, sums[i][1]);
+      store (tile[i], sums[i][0] * alpha);
+      store (tile[i] + ITUNING_LANES, sums[i][1] * alpha);
     }
-    store_edge (c, ldc, (const float (*)[PANEL_COLUMNS]) tile, m, n, alpha,
-        beta);
+    store_edge (c, ldc, (const float (*)[PANEL_COLUMNS]) tile, m, n, beta);
     return;
   }
 #pragma GCC unroll 14

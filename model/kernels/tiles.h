@@ -10,7 +10,7 @@
 #define ITUNING_ROWS_TILE ((gsize) 512)
 /* Tasks that a product is split into, where its shape allows it. */
 #define ITUNING_WANTED_TASKS ((gsize) 8)
-/* Whole tiles of the packed products' kernels. */
+/* Whole tiles of AVX2's kernel of packed products; of AVX-512's, whole columns. */
 #define ITUNING_ROWS_UNIT ((gsize) 6)
 #define ITUNING_COLUMNS_UNIT ((gsize) 32)
 

@@ -113,19 +113,21 @@ test_errors (Files *files, gconstpointer unused)
 
 /* --- captions of a model ------------------------------------------------ */
 
-/* The built-in model captions three pictures, of which the second is broken. */
+/* The built-in model captions three pictures, of which some are broken. */
 static Run *
-evaluate_model (const Files *files, const char *option)
+evaluate_model (const Files *files, gsize n_broken, const char *option)
 {
   g_autofree char *scenes = g_build_filename (files->folder, "scenes", NULL);
   g_autofree char *captions = g_build_filename (scenes, "captions.json", NULL);
-  g_autofree char *broken = g_build_filename (scenes, "images", "000001.jpg",
-      NULL);
   g_autoptr (Run) drawn = run_command (NULL, "scenes", "--count", "3",
       "--patterns", "0", "-o", scenes, NULL);
 
   g_assert_cmpint (drawn->status, ==, 0);
-  write_file (broken, "not a picture");
+  for (gsize i = 0; i < n_broken; i++) {
+    g_autofree char *name = g_strdup_printf ("%06zu.jpg", i);
+    g_autofree char *path = g_build_filename (scenes, "images", name, NULL);
+    write_file (path, "not a picture");
+  }
   return run_command (NULL, "eval", "--references", captions, "--images",
       scenes, "--save-results", files->results, option, NULL);
 }
@@ -159,10 +161,10 @@ test_broken_image (Files *files, gconstpointer unused)
 
   if (!has_model ())
     return;
-  run = evaluate_model (files, NULL);
+  run = evaluate_model (files, 1, NULL);
   g_assert_cmpint (run->status, ==, 1);
   g_assert_cmpstr (run->out, ==, "");
-  g_assert_nonnull (strstr (run->err, "000001.jpg"));
+  g_assert_nonnull (strstr (run->err, "000000.jpg"));
   g_assert_nonnull (strstr (run->err, "1 of 3 images were skipped"));
   assert_two_are_saved (files);
 }
@@ -174,11 +176,28 @@ test_broken_image_partial (Files *files, gconstpointer unused)
 
   if (!has_model ())
     return;
-  run = evaluate_model (files, "--partial");
+  run = evaluate_model (files, 1, "--partial");
   g_assert_cmpint (run->status, ==, 0);
   g_assert_nonnull (strstr (run->out, "CIDEr"));
-  g_assert_nonnull (strstr (run->err, "000001.jpg"));
+  g_assert_nonnull (strstr (run->err, "000000.jpg"));
   assert_two_are_saved (files);
+}
+
+/* What was saved before stays. */
+static void
+test_all_broken (Files *files, gconstpointer unused)
+{
+  g_autofree char *saved = NULL;
+  g_autoptr (Run) run = NULL;
+
+  if (!has_model ())
+    return;
+  write_file (files->results, "[]");
+  run = evaluate_model (files, 3, "--partial");
+  g_assert_cmpint (run->status, ==, 1);
+  g_assert_nonnull (strstr (run->err, "3 of 3 images were skipped"));
+  g_assert_true (g_file_get_contents (files->results, &saved, NULL, NULL));
+  g_assert_cmpstr (saved, ==, "[]");
 }
 
 static void
@@ -203,10 +222,12 @@ main (int argc, char **argv)
       test_text, tear_down);
   g_test_add ("/command/eval/errors-name-file-and-cause", Files, NULL, set_up,
       test_errors, tear_down);
-  g_test_add ("/command/eval/broken-image-leaves-the-others", Files, NULL,
-      set_up, test_broken_image, tear_down);
-  g_test_add ("/command/eval/broken-image-is-left-out", Files, NULL, set_up,
+  g_test_add ("/command/eval/broken-image-is-no-score-but-the-others-are-saved",
+      Files, NULL, set_up, test_broken_image, tear_down);
+  g_test_add ("/command/eval/partial-scores-the-others", Files, NULL, set_up,
       test_broken_image_partial, tear_down);
+  g_test_add ("/command/eval/all-broken-leaves-what-was-saved", Files, NULL,
+      set_up, test_all_broken, tear_down);
   g_test_add ("/command/eval/needs-two-files", Files, NULL, set_up, test_usage,
       tear_down);
   return g_test_run ();

@@ -87,20 +87,46 @@ test_result_does_not_depend_on_threads (void)
   g_autofree float *x = g_new (float, M *N_IN);
   g_autofree float *one = g_new (float, M *N_OUT);
   g_autofree float *many = g_new (float, M *N_OUT);
-  const ItuningLinear layer = { .weight = weight,
-    .n_in = N_IN,
-    .n_out = N_OUT };
+  ItuningLinear layer = { .weight = weight, .n_in = N_IN, .n_out = N_OUT };
 
   fill_random (rand, weight, N_IN * N_OUT);
   fill_random (rand, x, M * N_IN);
-  for (guint n_threads = 1; n_threads <= 4; n_threads++) {
-    g_autoptr (ItuningPool) pool = ituning_pool_new (n_threads);
-    for (gsize rows_used = 1; rows_used <= M; rows_used += 16) {
+  for (guint i = 0; i < 8; i++) {
+    g_autoptr (ItuningPool) pool = ituning_pool_new (1 + i / 2);
+    layer.in_major = i % 2;
+    for (gsize rows_used = 1; rows_used <= M; rows_used += 4) {
       g_autoptr (ItuningPool) alone = ituning_pool_new (1);
       ituning_linear_forward (alone, one, x, &layer, rows_used, 1.0f, FALSE);
       ituning_linear_forward (pool, many, x, &layer, rows_used, 1.0f, FALSE);
       g_assert_cmpmem (one, rows_used * N_OUT * sizeof (float), many,
           rows_used * N_OUT * sizeof (float));
+    }
+  }
+}
+
+/* Of the few rows of beams, so that one that is alone becomes no other caption.
+ */
+static void
+test_row_does_not_depend_on_company (void)
+{
+  const gsize M = 8, N_IN = 203, N_OUT = 117;
+  g_autoptr (ItuningPool) pool = ituning_pool_new (2);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (4);
+  g_autofree float *weight = g_new (float, N_IN *N_OUT);
+  g_autofree float *x = g_new (float, M *N_IN);
+  g_autofree float *all = g_new (float, M *N_OUT);
+  g_autofree float *some = g_new (float, M *N_OUT);
+  ItuningLinear layer = { .weight = weight, .n_in = N_IN, .n_out = N_OUT };
+
+  fill_random (rand, weight, N_IN * N_OUT);
+  fill_random (rand, x, M * N_IN);
+  for (int in_major = 0; in_major < 2; in_major++) {
+    layer.in_major = in_major;
+    ituning_linear_forward (pool, all, x, &layer, M, 0.7f, FALSE);
+    for (gsize m = 1; m < M; m++) {
+      ituning_linear_forward (pool, some, x, &layer, m, 0.7f, FALSE);
+      g_assert_cmpmem (some, m * N_OUT * sizeof (float), all,
+          m * N_OUT * sizeof (float));
     }
   }
 }
@@ -220,6 +246,8 @@ main (int argc, char **argv)
       test_linear_is_the_plain_loop);
   g_test_add_func ("/linear/result-does-not-depend-on-threads",
       test_result_does_not_depend_on_threads);
+  g_test_add_func ("/linear/row-does-not-depend-on-company",
+      test_row_does_not_depend_on_company);
   g_test_add_func ("/linear/backward-is-the-plain-loop",
       test_backward_is_the_plain_loop);
   g_test_add_func ("/linear/many-rows-are-split", test_many_rows);

@@ -544,6 +544,31 @@ test_result_does_not_depend_on_threads (void)
   ituning_quantized_free (matrix);
 }
 
+/* Nor on the rows beside it: few, many, or none. */
+static void
+test_row_does_not_depend_on_company (void)
+{
+  const gsize M = 14, N_IN = 256, N_OUT = 75;
+  g_autofree float *x = make_values (M * N_IN, 1.0);
+  g_autofree float *all = g_new (float, M *N_OUT);
+  g_autofree float *some = g_new (float, M *N_OUT);
+  g_autoptr (ItuningPool) pool = ituning_pool_new (2);
+
+  for (guint bits = 4; bits <= 8; bits += 4) {
+    ItuningQuantized *matrix = make_matrix (bits, N_OUT, N_IN);
+    const ItuningLinear layer = { .quantized = matrix,
+      .n_in = N_IN,
+      .n_out = N_OUT };
+    ituning_linear_forward (pool, all, x, &layer, M, 0.7f, FALSE);
+    for (gsize m = 1; m < M; m++) {
+      ituning_linear_forward (pool, some, x, &layer, m, 0.7f, FALSE);
+      g_assert_cmpmem (some, m * N_OUT * sizeof (float), all,
+          m * N_OUT * sizeof (float));
+    }
+    ituning_quantized_free (matrix);
+  }
+}
+
 static void
 add_kernel_tests (const ItuningQuantKernels *kernels)
 {
@@ -586,5 +611,7 @@ main (int argc, char *argv[])
       test_layers_are_those_of_floats);
   g_test_add_func ("/quant/result-does-not-depend-on-threads",
       test_result_does_not_depend_on_threads);
+  g_test_add_func ("/quant/row-does-not-depend-on-company",
+      test_row_does_not_depend_on_company);
   return g_test_run ();
 }

@@ -8,7 +8,7 @@
 /* What weights of 8 and 4 bits change of the logits, in the paper's base size
  * with random weights: the errors of twelve layers, one upon the other. They are
  * measured in standard deviations of the logits, of which 2 % and 12 % (Q8_0),
- * and 22 % and 125 % (Q4_0) were seen, on the average and at most. */
+ * and 22 % and 125 % (Q4_0) were seen: the root of the mean square, and at most. */
 
 #define T 16
 
@@ -100,7 +100,7 @@ test_logits_of_base_size (gconstpointer data)
     squares += error * error;
     most = MAX (most, error);
   }
-  g_test_message ("errors: %.3f on the average, %.3f at most, of a deviation "
+  g_test_message ("errors: %.3f by mean square, %.3f at most, of a deviation "
                   "of %.3f",
       sqrt (squares / (double) n) / deviation, most / deviation, deviation);
   g_assert_cmpfloat (sqrt (squares / (double) n), <, limit->mean * deviation);
