@@ -213,18 +213,18 @@ avx2_multiply (float *y, gsize ldy, const ItuningQuantRows *rows, gsize M,
     const ItuningQuantized *matrix, gsize first_panel, gsize n_panels,
     float scale)
 {
-  const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
-
-  if (matrix->bits == 4)
+  if (matrix->bits == 4) {
     ituning_quant_run_tiles (tiles_4, MAX_ROWS_4, y, ldy, rows, M, matrix,
         first_panel, n_panels, scale);
-  else if (M < MANY_ROWS || HAS_VNNI)
+  } else if (M < MANY_ROWS || HAS_VNNI) {
     ituning_quant_run_tiles (tiles_8, MAX_ROWS_8, y, ldy, rows, M, matrix,
         first_panel, n_panels, scale);
-  else
+  } else {
+    const gsize end = MIN (first_panel + n_panels, matrix->n_panels);
     for (gsize panel = first_panel; panel < end; panel++)
       ituning_quant_multiply_rows (y + (panel - first_panel) * PANEL, ldy, rows,
           M, matrix, panel, scale);
+  }
 }
 
 /* --- activations -------------------------------------------------------- */

@@ -93,7 +93,7 @@ test_result_does_not_depend_on_threads (void)
   fill_random (rand, x, M * N_IN);
   for (guint i = 0; i < 8; i++) {
     g_autoptr (ItuningPool) pool = ituning_pool_new (1 + i / 2);
-    layer.in_major = i % 2;
+    layer.in_major = i % 2 == 1;
     for (gsize rows_used = 1; rows_used <= M; rows_used += 4) {
       g_autoptr (ItuningPool) alone = ituning_pool_new (1);
       ituning_linear_forward (alone, one, x, &layer, rows_used, 1.0f, FALSE);
