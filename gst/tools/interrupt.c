@@ -11,6 +11,9 @@ struct _ToolInterrupt
   int pipe_fd; /* immutable: the end to read numbers of signals from */
   GCancellable *cancellable; /* owned; has a lock of its own */
   int signal; /* atomic: the one that came, or 0 */
+  GMutex lock; /* guards `waits` */
+  GCond started;
+  gboolean waits; /* whether the thread runs */
 };
 
 /* Set once before the handler is: all that a handler can reach. */
@@ -33,6 +36,10 @@ wait_for_signals (gpointer data)
   ToolInterrupt *self = data;
   guint8 number;
 
+  g_mutex_lock (&self->lock);
+  self->waits = TRUE;
+  g_cond_signal (&self->started);
+  g_mutex_unlock (&self->lock);
   while (read (self->pipe_fd, &number, 1) == 1) {
     /* Asked twice: whoever it is does not want to wait for a clean end. */
     if (g_atomic_int_get (&self->signal) != 0)
@@ -66,7 +73,15 @@ tool_interrupt_catch (void)
   self->cancellable = g_cancellable_new ();
   self->pipe_fd = fds[0];
   handler_fd = fds[1];
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->started);
   g_thread_unref (g_thread_new ("interrupt", wait_for_signals, self));
+  /* A process that ended while the thread is being made would seem to leak what
+   * the C library makes it with. */
+  g_mutex_lock (&self->lock);
+  while (!self->waits)
+    g_cond_wait (&self->started, &self->lock);
+  g_mutex_unlock (&self->lock);
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
   return self;
