@@ -106,19 +106,21 @@ pull_sample (const char *line, GError **error)
  * @index: which pattern
  * @rgb: [@height, @width, 3] output
  * @frame: which frame of it, from 0
+ * @coding: (nullable): elements that it passes, as in a gst-launch-1.0 line
  *
  * Returns: FALSE with an error when GStreamer lacks an element for it
  */
 gboolean
 scene_patterns_render (gsize index, guint8 *rgb, guint width, guint height,
-    guint frame, GError **error)
+    guint frame, const char *coding, GError **error)
 {
   g_autofree char *line = g_strdup_printf (
       "videotestsrc pattern=%s num-buffers=%u ! "
       "video/x-raw,format=I420,width=%u,height=%u,framerate=30/1 ! "
-      "videoconvert ! "
+      "%s%svideoconvert ! "
       "video/x-raw,format=RGB ! appsink name=sink sync=false",
-      names[index].nick, frame + 1, width, height);
+      names[index].nick, frame + 1, width, height, coding != NULL ? coding : "",
+      coding != NULL ? " ! " : "");
   g_autoptr (GstSample) sample = pull_sample (line, error);
   GstVideoInfo info;
   GstVideoFrame video;

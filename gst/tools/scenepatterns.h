@@ -7,4 +7,4 @@ gsize scene_patterns_count (void);
 const char *scene_patterns_get_nick (gsize index);
 const char *scene_patterns_get_name (gsize index);
 gboolean scene_patterns_render (gsize index, guint8 *rgb, guint width,
-    guint height, guint frame, GError **error);
+    guint height, guint frame, const char *coding, GError **error);

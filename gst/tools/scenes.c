@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 #include <gst/gst.h>
 #include <json-glib/json-glib.h>
+#include <math.h>
 
 #include "gst/tools/command.h"
 #include "gst/tools/options.h"
@@ -24,7 +25,7 @@ typedef struct
 {
   char *output, *split;
   gint64 count, seed, size;
-  double patterns, grey;
+  double patterns, grey, h264;
 } Arguments;
 
 static void
@@ -90,11 +91,44 @@ static void
 choose_pattern_size (GRand *rand, guint *width, guint *height)
 {
   static const guint sizes[][2] = { { 160, 120 }, { 160, 120 }, { 320, 240 },
-    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 } };
+    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 },
+    { 1920, 1080 } };
   const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes));
 
   *width = sizes[i][0];
   *height = sizes[i][1];
+}
+
+/* H.264 as live video has it, of a bitrate that is low for its size: what looks
+ * fine at twice of it is in pieces at half. */
+static char *
+choose_coding (guint width, guint height, GRand *rand)
+{
+  static const char *const presets[] = { "ultrafast", "veryfast", "medium" };
+  const double usual = 90.0 + width * height / 2300.0; /* kbit/s */
+  const double bitrate = usual * exp2 (g_rand_double_range (rand, -1.0, 1.0));
+  const char *preset =
+      presets[g_rand_int_range (rand, 0, G_N_ELEMENTS (presets))];
+
+  /* Encoders share a picture by its rows. Threads that do so share its bits by
+   * who comes first: slices of one thread do not. */
+  return g_strdup_printf ("x264enc tune=zerolatency bitrate=%d "
+                          "speed-preset=%s threads=1 option-string=slices=%d ! "
+                          "avdec_h264",
+      (int) bitrate, preset, g_rand_int_range (rand, 1, 5));
+}
+
+static gboolean
+draw_pattern (const Run *self, gsize pattern, guint8 *rgb, guint width,
+    guint height, GRand *rand, GError **error)
+{
+  const guint frame = (guint) g_rand_int_range (rand, 0, 12);
+  g_autofree char *coding = g_rand_double (rand) < self->given->h264
+      ? choose_coding (width, height, rand)
+      : NULL;
+
+  return scene_patterns_render (pattern, rgb, width, height, frame, coding,
+      error);
 }
 
 static gboolean
@@ -131,8 +165,8 @@ draw_picture (Run *self, Picture *picture, GError **error)
     while (scene_patterns_get_name ((gsize) picture->pattern) == NULL);
     choose_pattern_size (rand, &width, &height);
     rgb = g_malloc ((gsize) width * height * 3);
-    if (!scene_patterns_render ((gsize) picture->pattern, rgb, width, height,
-            (guint) g_rand_int_range (rand, 0, 12), error))
+    if (!draw_pattern (self, (gsize) picture->pattern, rgb, width, height, rand,
+            error))
       return FALSE;
   } else {
     scene_make (&picture->scene, self->split, self->given->grey, rand);
@@ -302,10 +336,11 @@ check (const Arguments *given, GError **error)
   if (given->count < 1 || given->count > 999999 || given->size < 32 ||
       given->size > 4096 ||
       !(given->patterns >= 0.0 && given->patterns <= 1.0) ||
-      !(given->grey >= 0.0 && given->grey <= 1.0))
+      !(given->grey >= 0.0 && given->grey <= 1.0) ||
+      !(given->h264 >= 0.0 && given->h264 <= 1.0))
     return tool_options_usage_error (error,
         "wanted 1 to 999999 for --count, 32 to 4096 for --size, 0 to 1 for "
-        "--patterns and --grey");
+        "--patterns, --grey and --h264");
   return TRUE;
 }
 
@@ -354,6 +389,8 @@ tool_scenes_run (char **argv, GCancellable *cancellable, GError **error)
         "Share of videotestsrc's patterns (0.15)", "X" },
     { "grey", 0, 0, G_OPTION_ARG_DOUBLE, &given.grey,
         "Share of scenes in shades of grey (0)", "X" },
+    { "h264", 0, 0, G_OPTION_ARG_DOUBLE, &given.h264,
+        "Share of patterns that have been H.264 (0); takes x264enc", "X" },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = tool_options_new ("[score]",

@@ -250,20 +250,19 @@ identify (const ItuningTask *task, GChecksum *checksum)
       checksum);
 }
 
-/* What ituning_preprocessor_new_default () does, for others to read. */
+/* What ituning_preprocessor_new_whole () does, for others to read. */
 static JsonObject *
 build_preprocessor_config (gsize size)
 {
   JsonObject *object = json_object_new ();
-  JsonObject *edge = json_object_new (), *crop = json_object_new ();
+  JsonObject *square = json_object_new ();
 
-  json_object_set_int_member (edge, "shortest_edge", (gint64) size);
-  json_object_set_int_member (crop, "height", (gint64) size);
-  json_object_set_int_member (crop, "width", (gint64) size);
+  json_object_set_int_member (square, "height", (gint64) size);
+  json_object_set_int_member (square, "width", (gint64) size);
   json_object_set_string_member (object, "image_processor_type",
       "CLIPImageProcessor");
-  json_object_set_object_member (object, "size", edge);
-  json_object_set_object_member (object, "crop_size", crop);
+  json_object_set_object_member (object, "size", square);
+  json_object_set_boolean_member (object, "do_center_crop", FALSE);
   return object;
 }
 

@@ -212,7 +212,7 @@ read_pixels (ItuningDataset *self, GError **error)
     return FALSE;
   }
   self->pixels = tensor;
-  self->preprocessor = ituning_preprocessor_new_default (tensor->dims[1]);
+  self->preprocessor = ituning_preprocessor_new_whole (tensor->dims[1]);
   self->info.n_images = tensor->dims[0];
   self->info.image_size = tensor->dims[1];
   return TRUE;

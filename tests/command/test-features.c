@@ -3,13 +3,19 @@
 /* `ituning features` and what is trained from it: the forms that captions come
  * in, images that cannot be read, runs that are broken off. */
 
+#include <gdk-pixbuf/gdk-pixbuf.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "model/ituning.h"
 #include "tests/command/run.h"
 
 #define IMAGES ((gsize) 40)
+
+/* CLIP's image_mean and image_std. */
+static const float means[] = { 0.48145466f, 0.4578275f, 0.40821073f };
+static const float deviations[] = { 0.26862954f, 0.26130258f, 0.27577711f };
 
 typedef struct
 {
@@ -375,6 +381,50 @@ check_other_features (Fixture *fixture, const char *adapter)
       "other captions or options");
 }
 
+/* What `preprocess` makes of a wide picture for @vision is what it would be
+ * trained with, its edges included. */
+static void
+check_pictures_are_whole (Fixture *fixture, const char *vision)
+{
+  static const char *const line =
+      "{\"image\": \"wide.png\", \"caption\": \"a\"}";
+  g_autofree char *wide = g_build_filename (fixture->folder, "wide.png", NULL);
+  g_autofree char *lines = g_build_filename (fixture->folder, "wide.jsonl",
+      NULL);
+  g_autofree char *pixels = g_build_filename (fixture->folder, "wide", NULL);
+  g_autofree char *values = g_build_filename (fixture->folder, "values", NULL);
+  g_autoptr (GdkPixbuf) pixbuf = gdk_pixbuf_new (GDK_COLORSPACE_RGB, FALSE, 8,
+      64, 16);
+  g_autoptr (GdkPixbuf) left = gdk_pixbuf_new_subpixbuf (pixbuf, 0, 0, 16, 16);
+  g_autoptr (ItuningTensors) trained = NULL, seen = NULL;
+  g_autoptr (Run) features = NULL, preprocess = NULL;
+  const guint8 *row;
+  const float *value;
+
+  gdk_pixbuf_fill (pixbuf, 0x00000000);
+  gdk_pixbuf_fill (left, 0xff000000);
+  g_assert_true (gdk_pixbuf_save (pixbuf, wide, "png", NULL, NULL));
+  write_file (lines, line);
+  features = write_pixels (fixture, lines, "wide", NULL);
+  g_assert_cmpint (features->status, ==, 0);
+  preprocess = run_command (NULL, "preprocess", "--vision", vision, wide, "-o",
+      values, NULL);
+  g_assert_cmpint (preprocess->status, ==, 0);
+  trained = ituning_tensors_open (pixels, NULL);
+  seen = ituning_tensors_open (values, NULL);
+  row = ituning_tensors_lookup (trained, "pixels")->data;
+  value = ituning_tensors_lookup (seen, "wide")->data;
+  g_assert_cmpuint (row[0], >, 240); /* red at the left edge, of 16 x 16 */
+  g_assert_cmpuint (row[15 * 3], <, 10);
+  for (gsize i = 0; i < 256; i++)
+    for (gsize channel = 0; channel < 3; channel++)
+      g_assert_cmpfloat (fabsf (value[channel * 256 + i] -
+                             ((float) row[i * 3 + channel] / 255.0f -
+                                 means[channel]) /
+                                 deviations[channel]),
+          <, 1e-5f);
+}
+
 /* Everything that examples/train-scenes.sh does, in the small. */
 static void
 test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
@@ -412,6 +462,7 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
       "--images", fixture->folder, "--model", packed, "--json", NULL);
   g_assert_cmpint (eval->status, ==, 0);
   g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
+  check_pictures_are_whole (fixture, vision);
   check_validation (fixture, adapter);
   check_saved_ids (fixture, packed);
   check_other_features (fixture, adapter);

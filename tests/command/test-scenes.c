@@ -206,6 +206,36 @@ test_same_seed_draws_the_same (void)
   }
 }
 
+/* Where there is an encoder: coded patterns too, and others than those that are
+ * not coded. */
+static void
+test_same_seed_codes_the_same (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  static const char *const names[] = { "a", "b", "c" };
+  static const char *const shares[] = { "1", "1", "0" };
+  char *outputs[3] = { NULL }; /* owned */
+
+  for (guint i = 0; i < 3; i++) {
+    g_autoptr (Run) run = NULL;
+    outputs[i] = g_build_filename (folder, names[i], NULL);
+    run = run_command (NULL, "scenes", "--count", "12", "--patterns", "1",
+        "--h264", shares[i], "--seed", "5", "-o", outputs[i], NULL);
+    if (run->status != 0 && strstr (run->err, "x264enc") != NULL) {
+      g_test_skip ("no x264enc");
+      break;
+    }
+    g_assert_cmpint (run->status, ==, 0);
+  }
+  for (guint i = 0; i < 12 && outputs[2] != NULL; i++) {
+    g_autofree char *name = g_strdup_printf ("images/%06u.jpg", i);
+    assert_same (outputs[0], outputs[1], name, TRUE);
+    assert_same (outputs[0], outputs[2], name, FALSE);
+  }
+  for (guint i = 0; i < 3; i++)
+    g_clear_pointer (&outputs[i], g_free);
+}
+
 /* Two objects and a pattern; what is said of them by hand. */
 static void
 test_score_finds_each_fault (void)
@@ -336,6 +366,8 @@ main (int argc, char **argv)
       test_other_texts_are_no_captions);
   g_test_add_func ("/scenes/same-seed-draws-the-same",
       test_same_seed_draws_the_same);
+  g_test_add_func ("/scenes/same-seed-codes-the-same",
+      test_same_seed_codes_the_same);
   g_test_add_func ("/scenes/score-finds-each-fault",
       test_score_finds_each_fault);
   g_test_add_func ("/scenes/score-names-bad-files", test_score_names_bad_files);
