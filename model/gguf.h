@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/ituning.h"
-#include "model/kernels/quantized.h"
+#include "model/kernels/matrix.h"
 
 /* GGUF, the file format of ggml: metadata, a typed value a key, then tensors.
  *
@@ -117,8 +117,9 @@ void ituning_gguf_writer_put_strings (ItuningGgufWriter *writer,
 void ituning_gguf_writer_add_tensor (ItuningGgufWriter *writer,
     const char *name, ItuningType type, const gsize *dims, gsize n_dims,
     const float *values, gboolean transpose);
-void ituning_gguf_writer_add_quantized (ItuningGgufWriter *writer,
-    const char *name, ItuningType type, const ItuningQuantized *matrix);
+void ituning_gguf_writer_add_matrix (ItuningGgufWriter *writer,
+    const char *name, ItuningType type, const ItuningMatrix *matrix,
+    gsize n_out, gsize n_in);
 gboolean ituning_gguf_writer_save (ItuningGgufWriter *writer, const char *path,
     GCancellable *cancellable, GError **error);
 

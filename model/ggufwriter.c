@@ -17,9 +17,8 @@ typedef struct
 {
   ItuningType type;
   gsize n_out, n_in; /* rows and columns as written */
-  const float *values; /* borrowed; NULL for a quantised matrix */
-  const ItuningQuantized *quantized; /* borrowed, likewise */
-  gboolean transpose; /* @values are [n_in, n_out] */
+  ItuningMatrix matrix; /* borrowed */
+  gboolean transpose; /* its values are [n_in, n_out] */
   char *name; /* owned */
 } Entry;
 
@@ -286,25 +285,27 @@ ituning_gguf_writer_add_tensor (ItuningGgufWriter *writer, const char *name,
     ItuningType type, const gsize *dims, gsize n_dims, const float *values,
     gboolean transpose)
 {
-  Entry entry = { .type = type, .values = values, .transpose = transpose };
+  Entry entry = { .type = type,
+    .matrix.values = values,
+    .transpose = transpose };
 
   g_assert (n_dims <= ITUNING_GGUF_MAX_DIMS && (!transpose || n_dims == 2));
   add_entry (writer, &entry, name, dims, n_dims);
 }
 
 /**
- * ituning_gguf_writer_add_quantized:
+ * ituning_gguf_writer_add_matrix:
  * @name: its name, which no other has
  * @type: as ituning_gguf_writer_add_tensor (); blocks of the type that they
  *   were made of come out as they were
- * @matrix: its values, borrowed until the file is written
+ * @matrix: [@n_out, @n_in] its values, borrowed until the file is written
  */
 void
-ituning_gguf_writer_add_quantized (ItuningGgufWriter *writer, const char *name,
-    ItuningType type, const ItuningQuantized *matrix)
+ituning_gguf_writer_add_matrix (ItuningGgufWriter *writer, const char *name,
+    ItuningType type, const ItuningMatrix *matrix, gsize n_out, gsize n_in)
 {
-  const gsize dims[] = { matrix->n_out, matrix->n_in };
-  Entry entry = { .type = type, .quantized = matrix };
+  const gsize dims[] = { n_out, n_in };
+  Entry entry = { .type = type, .matrix = *matrix };
 
   add_entry (writer, &entry, name, dims, 2);
 }
@@ -338,17 +339,14 @@ write_padding (Output *self, guint64 size, GError **error)
 static const float *
 get_rows (Output *self, const Entry *entry, gsize first, gsize n)
 {
-  if (entry->quantized == NULL && !entry->transpose)
-    return entry->values + first * entry->n_in;
+  if (entry->matrix.values != NULL && !entry->transpose)
+    return entry->matrix.values + first * entry->n_in;
   for (gsize row = 0; row < n; row++) {
-    if (entry->quantized != NULL) {
-      ituning_quantized_get_row (entry->quantized, first + row,
-          self->block + row * entry->n_in);
-      continue;
-    }
-    for (gsize i = 0; i < entry->n_in; i++)
-      self->block[row * entry->n_in + i] =
-          entry->values[i * entry->n_out + first + row];
+    float *to = self->block + row * entry->n_in;
+    for (gsize i = 0; i < entry->n_in && entry->transpose; i++)
+      to[i] = entry->matrix.values[i * entry->n_out + first + row];
+    if (!entry->transpose)
+      ituning_matrix_get_row (&entry->matrix, entry->n_in, first + row, to);
   }
   return self->block;
 }

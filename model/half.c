@@ -96,6 +96,34 @@ ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n)
     out[i] = from_bits ((guint32) read_16 (bytes + 2 * i) << 16);
 }
 
+/**
+ * ituning_halves_are_finite:
+ * @halves: [@n] binary16, or bfloat16 if @is_bfloat16, at any address
+ *
+ * Returns: FALSE if one of them is a NaN or an infinity
+ */
+gboolean
+ituning_halves_are_finite (const void *halves, gsize n, gboolean is_bfloat16)
+{
+  /* Four at a time: an exponent of all ones, and no other, carries into the
+   * place of the sign when its lowest one is added. */
+  const guint64 ones = is_bfloat16 ? 0x7f807f807f807f80u : 0x7c007c007c007c00u;
+  const guint64 lowest = is_bfloat16 ? 0x0080008000800080u
+                                     : 0x0400040004000400u;
+  const guint8 *bytes = halves;
+  guint64 carried = 0;
+
+  for (gsize i = 0; i < n; i += 4) {
+    guint64 word = 0;
+    if (i + 4 <= n)
+      memcpy (&word, bytes + 2 * i, sizeof (word));
+    else
+      memcpy (&word, bytes + 2 * i, 2 * (n - i));
+    carried |= (word & ones) + lowest;
+  }
+  return (carried & 0x8000800080008000u) == 0;
+}
+
 static guint32
 to_bits (float value)
 {

@@ -5,5 +5,7 @@
 
 void ituning_half_to_float (float *out, const void *half, gsize n);
 void ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n);
+gboolean ituning_halves_are_finite (const void *halves, gsize n,
+    gboolean is_bfloat16);
 gboolean ituning_half_from_float (guint16 *out, const float *x, gsize n);
 gboolean ituning_bfloat16_from_float (guint16 *out, const float *x, gsize n);

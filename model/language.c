@@ -2,7 +2,6 @@
 #include "model/language.h"
 
 #include <math.h>
-#include <string.h>
 
 static void
 take_layer (ItuningLanguage *self, const char *root, gsize index)
@@ -54,13 +53,12 @@ take_head (ItuningLanguage *self)
   const gsize C = self->config.n_embd, V = self->config.vocab_size;
 
   self->head = (ItuningLinear){ .weight = self->token_embeddings,
-    .quantized = self->quantized_embeddings,
     .n_in = C,
     .n_out = V };
   ituning_weights_set_prefix (self->weights, "");
   if (!self->config.tie_word_embeddings)
-    self->head.weight = ituning_weights_take_matrix (self->weights,
-        &self->head.quantized, V, C, "lm_head.weight");
+    self->head.weight = ituning_weights_take_matrix (self->weights, V, C,
+        "lm_head.weight");
 }
 
 /**
@@ -84,7 +82,7 @@ ituning_language_new (const ItuningLanguageConfig *config,
   self->layers = g_new0 (ItuningLanguageLayer, config->n_layer);
   ituning_weights_set_prefix (weights, root);
   self->token_embeddings = ituning_weights_take_matrix (weights,
-      &self->quantized_embeddings, config->vocab_size, C, "wte.weight");
+      config->vocab_size, C, "wte.weight");
   self->position_embeddings = ituning_weights_take (weights,
       ITUNING_SHAPE (config->n_positions, C), "wpe.weight");
   self->final_norm = ituning_layernorm_take (weights, C, "ln_f");
@@ -151,12 +149,8 @@ ituning_language_new_packed (ItuningGguf *packed, ItuningPool *pool,
 void
 ituning_language_embed (const ItuningLanguage *language, float *x, guint32 id)
 {
-  const gsize C = language->config.n_embd;
-
-  if (language->quantized_embeddings != NULL)
-    ituning_quantized_get_row (language->quantized_embeddings, id, x);
-  else
-    memcpy (x, language->token_embeddings + id * C, C * sizeof (float));
+  ituning_matrix_get_row (&language->token_embeddings, language->config.n_embd,
+      id, x);
 }
 
 /**

@@ -25,8 +25,7 @@ typedef struct
   ItuningLanguageConfig config;
   ItuningPartInfo info;
   ItuningWeights *weights; /* owned: what all pointers below point into */
-  const float *token_embeddings; /* [V, C]; NULL if they are quantised */
-  const ItuningQuantized *quantized_embeddings; /* [V, C]; or NULL */
+  ItuningMatrix token_embeddings; /* [V, C] */
   const float *position_embeddings; /* [n_positions, C] */
   ItuningLanguageLayer *layers; /* owned */
   ItuningLayerNorm final_norm;

@@ -159,8 +159,8 @@ ituning_linear_take (ItuningWeights *weights, gsize n_out, gsize n_in,
 {
   ItuningLinear layer = { .n_in = n_in, .n_out = n_out };
 
-  layer.weight = ituning_weights_take_matrix (weights, &layer.quantized, n_out,
-      n_in, "%s.weight", name);
+  layer.weight = ituning_weights_take_matrix (weights, n_out, n_in, "%s.weight",
+      name);
   layer.bias = ituning_weights_take (weights, ITUNING_SHAPE (n_out), "%s.bias",
       name);
   return layer;
@@ -179,7 +179,7 @@ ituning_conv1d_take (ItuningWeights *weights, gsize n_out, gsize n_in,
   if (ituning_weights_is_packed (weights))
     return ituning_linear_take (weights, n_out, n_in, name);
   return (ItuningLinear){
-    .weight = ituning_weights_take (weights, ITUNING_SHAPE (n_in, n_out),
+    .weight.values = ituning_weights_take (weights, ITUNING_SHAPE (n_in, n_out),
         "%s.weight", name),
     .bias = ituning_weights_take (weights, ITUNING_SHAPE (n_out), "%s.bias",
         name),

@@ -70,13 +70,13 @@ make_gpt2 (gsize n_embd, gsize n_layer, gsize n_head)
 static gboolean
 can_make (ItuningType type)
 {
-  return type == ITUNING_TYPE_F32 || ituning_type_bits (type) > 0;
+  return type <= ITUNING_TYPE_BF16 || ituning_type_bits (type) > 0;
 }
 
 /**
  * ituning_model_open_random:
  * @size: "base", "medium" or "large": the paper's models
- * @types: (nullable): of the parts: F32; or Q8_0 or Q4_0, for matrices as a
+ * @types: (nullable): of the parts: F32; or F16, BF16, Q8_0 or Q4_0: matrices as a
  *   packed file of it has them; %NULL for F32
  * @n_threads: threads that one call works with; 0 for one per processor
  * @seed: the same seed gives the same weights

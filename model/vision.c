@@ -53,7 +53,7 @@ take_embeddings (ItuningVision *self, ItuningWeights *weights)
   self->class_embedding = ituning_weights_take (weights, ITUNING_SHAPE (D),
       "embeddings.class_embedding");
   self->patch_embedding = (ItuningLinear){
-    .weight = ituning_weights_take (weights, ITUNING_SHAPE (D, 3, p, p),
+    .weight.values = ituning_weights_take (weights, ITUNING_SHAPE (D, 3, p, p),
         "embeddings.patch_embedding.weight"),
     .n_in = 3 * p * p,
     .n_out = D,
@@ -82,8 +82,7 @@ take_projection (ItuningVision *self, ItuningWeights *weights)
     .n_out = self->config.projection_dim,
   };
   self->projection.weight = ituning_weights_take_matrix (weights,
-      &self->projection.quantized, self->projection.n_out, D,
-      "visual_projection.weight");
+      self->projection.n_out, D, "visual_projection.weight");
 }
 
 /**

@@ -11,9 +11,9 @@
 #include "model/tensors.h"
 
 /* The parameters of one part of a model under Hugging Face's names, which a
- * packed file has others for. Most are floats. Those stored as F32 are used
- * where they are mapped, if they are aligned there; others are copied into
- * memory of our own, quantised matrices as such. With neither tensors nor a
+ * packed file has others for. Those stored as F32 are used where they are mapped,
+ * if they are aligned there, and so are matrices of halves, [n_out, n_in]; others
+ * are copied into memory of our own, quantised matrices as such, all else as F32. With neither tensors nor a
  * packed file they are those of another such object, or random.
  * Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
@@ -22,9 +22,10 @@ struct _ItuningWeights
   ItuningGguf *packed; /* owned reference: in place of @tensors */
   const ItuningWeights *source; /* borrowed: what this is a copy of; or NULL */
   char *prefix; /* owned: before every name in the file */
-  GArray *taken; /* owned: ItuningTensor of F32, with owned full names */
+  GArray *taken; /* owned: ItuningTensor with owned full names: of F32, or of
+                  * halves that are used in place; no data if quantised */
   GPtrArray *quantized; /* owned: ItuningQuantized of each that was taken; NULL
-                         * for floats */
+                         * for others */
   GPtrArray *owned; /* owned: converted or random values */
   guint64 random; /* state of the generator */
   ItuningType random_type; /* of the matrices that it makes */
@@ -107,7 +108,7 @@ ituning_weights_new_random (guint32 seed)
 
 /**
  * ituning_weights_new_random_of_type:
- * @type: F32; or Q8_0 or Q4_0, for which matrices are as in a packed file of it
+ * @type: F32; or F16, BF16, Q8_0 or Q4_0: matrices are as in a packed file of it
  * @vocabulary: likewise, of the matrices that have a row for each token
  *
  * As ituning_weights_new_random ().
@@ -168,8 +169,7 @@ ituning_weights_free (ItuningWeights *weights)
 gboolean
 ituning_weights_is_packed (const ItuningWeights *weights)
 {
-  return weights->packed != NULL ||
-      ituning_type_bits (weights->random_type) > 0;
+  return weights->packed != NULL || weights->random_type != ITUNING_TYPE_F32;
 }
 
 /**
@@ -363,32 +363,50 @@ drop_pages (const void *data, gsize size)
 typedef struct
 {
   const ItuningTensor *tensor;
-  float *values; /* where floats go; NULL when they are used in place */
+  float *values; /* where floats go; NULL when they are used as they are */
   gsize n;
   ItuningQuantized *matrix; /* where rows of blocks go */
   gint finite; /* set to FALSE by the task that finds one that is not */
 } Reading;
 
 static void
+copy_floats (float *to, const ItuningTensor *from, gsize first, gsize n)
+{
+  const guint8 *data = (const guint8 *) from->data +
+      first * ituning_type_size (from->type);
+
+  if (from->type == ITUNING_TYPE_F32)
+    memcpy (to, data, n * sizeof (float));
+  else if (from->type == ITUNING_TYPE_F16)
+    ituning_half_to_float (to, data, n);
+  else
+    ituning_bfloat16_to_float (to, data, n);
+}
+
+static gboolean
+are_finite (const void *data, ItuningType type, gsize n)
+{
+  return type == ITUNING_TYPE_F32
+      ? ituning_kernels_get ()->all_finite (data, n)
+      : ituning_halves_are_finite (data, n, type == ITUNING_TYPE_BF16);
+}
+
+static void
 read_chunk (gsize task, guint worker, gpointer data)
 {
   Reading *job = data;
   const gsize first = task * CHUNK, n = MIN (CHUNK, job->n - first);
-  const guint8 *from = (const guint8 *) job->tensor->data +
-      first * ituning_type_size (job->tensor->type);
-  float *to = job->values != NULL ? job->values + first : NULL;
+  gboolean finite;
 
-  if (to == NULL)
-    ;
-  else if (job->tensor->type == ITUNING_TYPE_F32)
-    memcpy (to, from, n * sizeof (float));
-  else if (job->tensor->type == ITUNING_TYPE_F16)
-    ituning_half_to_float (to, from, n);
-  else
-    ituning_bfloat16_to_float (to, from, n);
-  if (!ituning_kernels_get ()->all_finite (to != NULL ? to
-                                                      : (const float *) from,
-          n))
+  if (job->values != NULL) {
+    copy_floats (job->values + first, job->tensor, first, n);
+    finite = are_finite (job->values + first, ITUNING_TYPE_F32, n);
+  } else {
+    finite = are_finite ((const guint8 *) job->tensor->data +
+            first * ituning_type_size (job->tensor->type),
+        job->tensor->type, n);
+  }
+  if (!finite)
     g_atomic_int_set (&job->finite, FALSE);
 }
 
@@ -421,27 +439,38 @@ read_all (ItuningWeights *self, gsize n_tasks, ItuningPoolFunc func,
   return job->finite;
 }
 
+/* Uses it where it is; FALSE when something is a NaN or an infinity. */
+static gboolean
+use_in_place (ItuningWeights *self, const ItuningTensor *tensor,
+    const char *name, gsize n)
+{
+  Reading job = { .tensor = tensor, .n = n };
+
+  self->info.mapped_size += tensor->size;
+  if (read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job))
+    return TRUE;
+  fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
+  return FALSE;
+}
+
 /* F32 is used in place where it is aligned; all else is copied. */
 static const float *
 as_floats (ItuningWeights *self, const ItuningTensor *tensor, const char *name,
     gsize n)
 {
   const gboolean aligned = (gsize) tensor->data % sizeof (float) == 0;
-  const gboolean in_place = tensor->type == ITUNING_TYPE_F32 && aligned;
   Reading job = { .tensor = tensor, .n = n };
 
-  if (in_place)
-    self->info.mapped_size += tensor->size;
-  else
-    job.values = own_values (self, n);
+  if (tensor->type == ITUNING_TYPE_F32 && aligned)
+    return use_in_place (self, tensor, name, n) ? tensor->data : NULL;
+  job.values = own_values (self, n);
   if (!read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job)) {
     fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
     return NULL;
   }
-  if (!in_place &&
-      (self->packed == NULL || ituning_gguf_is_mapped (self->packed)))
+  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
     drop_pages (tensor->data, tensor->size);
-  return in_place ? tensor->data : job.values;
+  return job.values;
 }
 
 /* The tensor of a file, if it is there and of that shape. */
@@ -487,6 +516,19 @@ take_stored (ItuningWeights *self, const char *name, const gsize *dims,
   return as_floats (self, tensor, name, n);
 }
 
+/* What was taken from what this is a copy of, in memory of this. */
+static const float *
+copy_taken (ItuningWeights *self, const char *full, const gsize *dims,
+    gsize n_dims, gsize n)
+{
+  float *values = self->store != NULL
+      ? self->store (self->store_data, full, dims, n_dims)
+      : own_values (self, n);
+
+  copy_floats (values, find_taken (self->source, full), 0, n);
+  return values;
+}
+
 /* Where the values of a tensor are found, and then where they stay. */
 static const float *
 find_values (ItuningWeights *self, const char *full, const gsize *dims,
@@ -496,22 +538,16 @@ find_values (ItuningWeights *self, const char *full, const gsize *dims,
   const float *values;
 
   if (self->source != NULL)
-    values = find_taken (self->source, full)->data;
-  else if (is_random (self))
-    values = make_random (self, stored, dims, n_dims, n);
-  else
-    values = take_stored (self, stored, dims, n_dims, n);
-  if (values == NULL)
-    return NULL;
-  if (self->store != NULL)
-    return memcpy (self->store (self->store_data, full, dims, n_dims), values,
-        n * sizeof (float));
-  return self->source != NULL
-      ? memcpy (own_values (self, n), values, n * sizeof (float))
+    return copy_taken (self, full, dims, n_dims, n);
+  values = is_random (self) ? make_random (self, stored, dims, n_dims, n)
+                            : take_stored (self, stored, dims, n_dims, n);
+  return values != NULL && self->store != NULL
+      ? memcpy (self->store (self->store_data, full, dims, n_dims), values,
+            n * sizeof (float))
       : values;
 }
 
-/* --- quantised matrices ------------------------------------------------- */
+/* --- matrices in other forms -------------------------------------------- */
 
 /* What a packed file of @type has a tensor as, or of @vocabulary where it has a
  * row for each token. Rows of blocks are whole ones. */
@@ -526,6 +562,84 @@ choose_type (ItuningNameKind kind, ItuningType type, ItuningType vocabulary,
 
   return kind != ITUNING_NAME_PLAIN && fits ? wanted : ITUNING_TYPE_F32;
 }
+
+/* Of a matrix that is made here: as a packed file has it. */
+static ItuningType
+choose_random_type (const ItuningWeights *self, const char *full, gsize n_in)
+{
+  ItuningNameKind kind;
+
+  g_free (ituning_name_pack (full, &kind));
+  return choose_type (kind, self->random_type, self->random_vocabulary, n_in);
+}
+
+static gboolean
+is_of_halves (ItuningType type)
+{
+  return type == ITUNING_TYPE_F16 || type == ITUNING_TYPE_BF16;
+}
+
+/* --- matrices of halves ------------------------------------------------- */
+
+static void
+set_halves (ItuningWeights *self, ItuningMatrix *matrix, const void *halves,
+    ItuningType type)
+{
+  matrix->halves = halves;
+  matrix->is_bfloat16 = type == ITUNING_TYPE_BF16;
+  self->info.type = MAX (self->info.type, type);
+}
+
+static void
+make_random_halves (ItuningWeights *self, ItuningMatrix *matrix,
+    ItuningType type, gsize n)
+{
+  guint16 *halves = g_aligned_alloc (n, sizeof (guint16), 64);
+  float part[256];
+
+  g_ptr_array_add (self->owned, halves);
+  self->info.owned_size += n * sizeof (guint16);
+  for (gsize i = 0; i < n; i += G_N_ELEMENTS (part)) {
+    const gsize count = MIN (G_N_ELEMENTS (part), n - i);
+    fill_random (self, part, count);
+    if (type == ITUNING_TYPE_F16)
+      ituning_half_from_float (halves + i, part, count);
+    else
+      ituning_bfloat16_from_float (halves + i, part, count);
+  }
+  set_halves (self, matrix, halves, type);
+}
+
+static void
+read_halves (ItuningWeights *self, ItuningMatrix *matrix, const char *full,
+    const gsize *dims)
+{
+  g_autofree char *name = name_stored (self, full);
+  const ItuningTensor *tensor = find_stored (self, name);
+
+  if (tensor != NULL && is_of_halves (tensor->type) &&
+      check_stored (self, name, dims, 2) != NULL &&
+      use_in_place (self, tensor, name, dims[0] * dims[1]))
+    set_halves (self, matrix, tensor->data, tensor->type);
+}
+
+/* Leaves @matrix empty when there are none, or they are to be trained. */
+static void
+find_halves (ItuningWeights *self, ItuningMatrix *matrix, const char *full,
+    const gsize *dims)
+{
+  if (self->source != NULL || self->store != NULL)
+    return;
+  if (is_random (self)) {
+    const ItuningType type = choose_random_type (self, full, dims[1]);
+    if (is_of_halves (type))
+      make_random_halves (self, matrix, type, dims[0] * dims[1]);
+  } else {
+    read_halves (self, matrix, full, dims);
+  }
+}
+
+/* --- quantised matrices ------------------------------------------------- */
 
 static ItuningQuantized *
 own_quantized (ItuningWeights *self, guint bits, const gsize *dims)
@@ -543,15 +657,10 @@ make_random_quantized (ItuningWeights *self, const char *full,
 {
   g_autofree float *row = g_new (float, dims[1]);
   g_autofree guint8 *blocks = NULL;
+  const ItuningType type = choose_random_type (self, full, dims[1]);
+  const guint bits = ituning_type_bits (type);
   ItuningQuantized *matrix;
-  ItuningNameKind kind;
-  ItuningType type;
-  guint bits;
 
-  g_free (ituning_name_pack (full, &kind));
-  type = choose_type (kind, self->random_type, self->random_vocabulary,
-      dims[1]);
-  bits = ituning_type_bits (type);
   if (bits == 0)
     return NULL;
   matrix = own_quantized (self, bits, dims);
@@ -597,30 +706,49 @@ find_quantized (ItuningWeights *self, const char *full, const gsize *dims)
 
 /* --- taking ------------------------------------------------------------- */
 
-/* Floats; or, where there may be such and so it is, a quantised matrix. */
-static const float *
-take (ItuningWeights *self, const ItuningQuantized **quantized,
-    const gsize *dims, gsize n_dims, const char *name)
+/* What was taken is kept, in the form that it has. */
+static void
+keep_taken (ItuningWeights *self, ItuningTensor *taken,
+    const ItuningMatrix *matrix, ItuningQuantized *quantized)
 {
-  ItuningTensor taken = { .type = ITUNING_TYPE_F32, .n_dims = (guint) n_dims };
-  ItuningQuantized *matrix = NULL;
+  gsize n = 1;
+
+  for (guint i = 0; i < taken->n_dims; i++)
+    n *= taken->dims[i]; /* bounded by the configs */
+  taken->type = matrix->halves == NULL ? ITUNING_TYPE_F32
+      : matrix->is_bfloat16            ? ITUNING_TYPE_BF16
+                                       : ITUNING_TYPE_F16;
+  taken->data = matrix->halves != NULL ? matrix->halves : matrix->values;
+  if (taken->data != NULL)
+    taken->size = n * ituning_type_size (taken->type);
+  self->info.n_parameters += n;
+  g_array_append_val (self->taken, *taken);
+  g_ptr_array_add (self->quantized, quantized);
+}
+
+/* F32; or, of a matrix, the form that it has in the file. */
+static ItuningMatrix
+take (ItuningWeights *self, gboolean is_matrix, const gsize *dims, gsize n_dims,
+    const char *name)
+{
+  ItuningTensor taken = { .n_dims = (guint) n_dims };
+  ItuningQuantized *quantized = NULL;
+  ItuningMatrix matrix = { 0 };
   gsize n = 1;
 
   for (gsize i = 0; i < n_dims; i++) {
     taken.dims[i] = dims[i];
-    n *= dims[i]; /* bounded by the configs */
+    n *= dims[i];
   }
   taken.name = g_strconcat (self->prefix, name, NULL);
-  if (quantized != NULL)
-    *quantized = matrix = find_quantized (self, taken.name, dims);
-  if (matrix == NULL && self->failure == NULL) {
-    taken.size = n * sizeof (float);
-    taken.data = find_values (self, taken.name, dims, n_dims, n);
-  }
-  self->info.n_parameters += n;
-  g_array_append_val (self->taken, taken);
-  g_ptr_array_add (self->quantized, matrix);
-  return taken.data;
+  if (is_matrix)
+    matrix.quantized = quantized = find_quantized (self, taken.name, dims);
+  if (is_matrix && quantized == NULL && self->failure == NULL)
+    find_halves (self, &matrix, taken.name, dims);
+  if (matrix.halves == NULL && quantized == NULL && self->failure == NULL)
+    matrix.values = find_values (self, taken.name, dims, n_dims, n);
+  keep_taken (self, &taken, &matrix, quantized);
+  return matrix;
 }
 
 /**
@@ -648,44 +776,42 @@ ituning_weights_take (ItuningWeights *weights, const gsize *dims, gsize n_dims,
   va_start (args, name_format);
   name = g_strdup_vprintf (name_format, args);
   va_end (args);
-  return take (weights, NULL, dims, n_dims, name);
+  return take (weights, FALSE, dims, n_dims, name).values;
 }
 
 /**
  * ituning_weights_take_matrix:
- * @quantized: (out) (transfer none) (nullable): the matrix, if it is quantised
  * @n_out: rows that the config asks for
  * @n_in: columns likewise
  *
  * As ituning_weights_take (), for the weight [@n_out, @n_in] of a layer.
  *
- * Returns: (transfer none) (nullable): its values; or %NULL with @quantized,
- *   or where ituning_weights_take () returns it
+ * Returns: the matrix, in the form that it has in the file; all %NULL where
+ *   ituning_weights_take () returns that
  */
-const float *
-ituning_weights_take_matrix (ItuningWeights *weights,
-    const ItuningQuantized **quantized, gsize n_out, gsize n_in,
+ItuningMatrix
+ituning_weights_take_matrix (ItuningWeights *weights, gsize n_out, gsize n_in,
     const char *name_format, ...)
 {
   g_autofree char *name = NULL;
   va_list args;
 
-  *quantized = NULL;
   if (weights->failure != NULL)
-    return NULL;
+    return (ItuningMatrix){ 0 };
   va_start (args, name_format);
   name = g_strdup_vprintf (name_format, args);
   va_end (args);
-  return take (weights, quantized, ITUNING_SHAPE (n_out, n_in), name);
+  return take (weights, TRUE, ITUNING_SHAPE (n_out, n_in), name);
 }
 
 /**
  * ituning_weights_get_taken:
  * @n_taken: (out): how many
  *
- * Returns: (transfer none) (array length=n_taken): all that was taken, as F32
- *   with full names, in order; valid as long as @weights. Quantised matrices
- *   have no data: weights that are trained have none of them.
+ * Returns: (transfer none) (array length=n_taken): all that was taken, with full
+ *   names, in order; valid as long as @weights. It is F32 but for matrices of
+ *   halves and quantised ones, which have no data: weights that are trained have
+ *   none of either.
  */
 const ItuningTensor *
 ituning_weights_get_taken (const ItuningWeights *weights, gsize *n_taken)
@@ -747,7 +873,11 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
   for (guint i = 0; i < weights->taken->len; i++) {
     const ItuningTensor *taken = &g_array_index (weights->taken, ItuningTensor,
         i);
-    const ItuningQuantized *matrix = g_ptr_array_index (weights->quantized, i);
+    const ItuningQuantized *quantized = g_ptr_array_index (weights->quantized,
+        i);
+    const ItuningMatrix matrix = { .halves = taken->data,
+      .is_bfloat16 = taken->type == ITUNING_TYPE_BF16,
+      .quantized = quantized };
     ItuningNameKind kind;
     g_autofree char *name = ituning_name_pack (taken->name, &kind);
     const gboolean transpose = kind == ITUNING_NAME_CONV1D &&
@@ -756,8 +886,9 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
     const gsize *dims = transpose ? reversed : taken->dims;
     const ItuningType as = choose_type (kind, type, vocabulary,
         dims[taken->n_dims - 1]);
-    if (matrix != NULL)
-      ituning_gguf_writer_add_quantized (writer, name, as, matrix);
+    if (quantized != NULL || taken->type != ITUNING_TYPE_F32)
+      ituning_gguf_writer_add_matrix (writer, name, as, &matrix, dims[0],
+          dims[1]);
     else
       ituning_gguf_writer_add_tensor (writer, name, as, dims, taken->n_dims,
           taken->data, transpose);

@@ -35,9 +35,8 @@ void ituning_weights_set_store (ItuningWeights *weights,
 gboolean ituning_weights_has (ItuningWeights *weights, const char *name);
 const float *ituning_weights_take (ItuningWeights *weights, const gsize *dims,
     gsize n_dims, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
-const float *ituning_weights_take_matrix (ItuningWeights *weights,
-    const ItuningQuantized **quantized, gsize n_out, gsize n_in,
-    const char *name_format, ...) G_GNUC_PRINTF (5, 6);
+ItuningMatrix ituning_weights_take_matrix (ItuningWeights *weights, gsize n_out,
+    gsize n_in, const char *name_format, ...) G_GNUC_PRINTF (4, 5);
 void ituning_weights_refuse (ItuningWeights *weights, const char *name);
 const ItuningTensor *ituning_weights_get_taken (const ItuningWeights *weights,
     gsize *n_taken);

@@ -53,7 +53,7 @@ take_types (Arguments *given, GError **error)
   if (given->type != NULL && given->size == NULL)
     return tool_options_usage_error (error,
         "--type is of the random weights of --size; a --model has its own");
-  return tool_types_parse (given->type, FALSE, &given->types, error);
+  return tool_types_parse (given->type, &given->types, error);
 }
 
 /* What every way of measuring a model is given. */
@@ -170,7 +170,7 @@ tool_bench_run (char **argv, GCancellable *cancellable, GError **error)
     { "model", 'm', 0, G_OPTION_ARG_FILENAME, &given.model,
         "Measure this model", "PATH" },
     { "type", 't', 0, G_OPTION_ARG_STRING, &given.type,
-        "With --size: what weights are: f32, q8_0 or q4_0 (f32); of parts: "
+        "With --size: what weights are, as for convert (f32); of parts: "
         "q8_0,language=q4_0",
         "TYPE[,PART=TYPE...]" },
     { "num-beams", 0, 0, G_OPTION_ARG_INT64, &given.num_beams,

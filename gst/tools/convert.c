@@ -77,7 +77,7 @@ tool_convert_run (char **argv, GCancellable *cancellable, GError **error)
 
   tool_model_options_add (&options, context);
   if (!tool_options_parse (context, argv, &arguments, error) ||
-      !tool_types_parse (name, TRUE, &types, error))
+      !tool_types_parse (name, &types, error))
     return FALSE;
   if (output == NULL)
     return tool_options_usage_error (error, "--output is missing");

@@ -11,30 +11,25 @@ static const struct
 {
   const char *name;
   ItuningType type;
-  gboolean
-      half; /* floats of 16 bits: what is stored, not what is computed with */
 } names[] = {
-  { "f32", ITUNING_TYPE_F32, FALSE },
-  { "f16", ITUNING_TYPE_F16, TRUE },
-  { "bf16", ITUNING_TYPE_BF16, TRUE },
-  { "q8_0", ITUNING_TYPE_Q8_0, FALSE },
-  { "q4_0", ITUNING_TYPE_Q4_0, FALSE },
+  { "f32", ITUNING_TYPE_F32 },
+  { "f16", ITUNING_TYPE_F16 },
+  { "bf16", ITUNING_TYPE_BF16 },
+  { "q8_0", ITUNING_TYPE_Q8_0 },
+  { "q4_0", ITUNING_TYPE_Q4_0 },
 };
 
 static gboolean
-find_type (const char *name, gboolean half, ItuningType *type, GError **error)
+find_type (const char *name, ItuningType *type, GError **error)
 {
   for (gsize i = 0; i < G_N_ELEMENTS (names); i++) {
-    if ((half || !names[i].half) &&
-        g_ascii_strcasecmp (names[i].name, name) == 0) {
+    if (g_ascii_strcasecmp (names[i].name, name) == 0) {
       *type = names[i].type;
       return TRUE;
     }
   }
   return tool_options_usage_error (error,
-      "--type %s: there are f32, %sq8_0 "
-      "and q4_0",
-      name, half ? "f16, bf16, " : "");
+      "--type %s: there are f32, f16, bf16, q8_0 and q4_0", name);
 }
 
 static gboolean
@@ -65,13 +60,13 @@ find_part (const char *name, ItuningPartTypes *types, ItuningType **part,
 
 /* The vocabulary is of the language model, until it is named itself. */
 static gboolean
-take_item (char *item, gboolean first, gboolean half, ItuningPartTypes *types,
+take_item (char *item, gboolean first, ItuningPartTypes *types,
     gboolean *own_vocabulary, GError **error)
 {
   char *equals = strchr (item, '=');
   ItuningType *part = NULL, type = ITUNING_TYPE_F32;
 
-  if (!find_type (equals != NULL ? equals + 1 : item, half, &type, error))
+  if (!find_type (equals != NULL ? equals + 1 : item, &type, error))
     return FALSE;
   if (equals == NULL) {
     if (!first)
@@ -93,14 +88,12 @@ take_item (char *item, gboolean first, gboolean half, ItuningPartTypes *types,
 /**
  * tool_types_parse:
  * @text: (nullable): what --type was given; %NULL for F32
- * @half: whether F16 and BF16 are among the types
  * @types: (out): the type of each part
  *
  * Returns: FALSE with a %G_OPTION_ERROR when it names no type or part
  */
 gboolean
-tool_types_parse (const char *text, gboolean half, ItuningPartTypes *types,
-    GError **error)
+tool_types_parse (const char *text, ItuningPartTypes *types, GError **error)
 {
   g_auto (GStrv) items = text != NULL ? g_strsplit (text, ",", -1)
                                       : g_new0 (char *, 1);
@@ -109,9 +102,9 @@ tool_types_parse (const char *text, gboolean half, ItuningPartTypes *types,
   *types = (ItuningPartTypes){ ITUNING_TYPE_F32, ITUNING_TYPE_F32,
     ITUNING_TYPE_F32, ITUNING_TYPE_F32 };
   if (text != NULL && items[0] == NULL) /* the empty text splits into nothing */
-    return find_type (text, half, &types->vision, error);
+    return find_type (text, &types->vision, error);
   for (gsize i = 0; items[i] != NULL; i++)
-    if (!take_item (items[i], i == 0, half, types, &own_vocabulary, error))
+    if (!take_item (items[i], i == 0, types, &own_vocabulary, error))
       return FALSE;
   return TRUE;
 }

@@ -3,5 +3,5 @@
 
 #include "model/ituning.h"
 
-gboolean tool_types_parse (const char *text, gboolean half,
-    ItuningPartTypes *types, GError **error);
+gboolean tool_types_parse (const char *text, ItuningPartTypes *types,
+    GError **error);

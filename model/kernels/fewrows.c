@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <immintrin.h>
+
 #include "model/kernels/simd.h"
 #include "model/kernels/tables.h"
 
 /* Products of a few rows, which take as long as their weights take to read: a
  * small part of them is read and multiplied with all rows before the next.
- * Compiled for the instruction set that ITUNING_TABLE names. */
+ * Compiled for the instruction set that ITUNING_TABLE names, which is AVX2 with
+ * F16C: others are built of simd.h alone, this has halves to read. */
 
 #define INLINE static inline __attribute__ ((always_inline))
 #define UNROLL _Pragma ("GCC unroll 8")
@@ -13,12 +16,21 @@
 /* Of weights stored by input: inputs that are added up in registers. */
 #define DEPTH ((gsize) 16)
 #define WIDTH ((gsize) 2 * ITUNING_LANES)
-#define LINE_FLOATS ((gsize) 16) /* of a line of cache */
+#define LINE_BYTES ((gsize) 64) /* of a line of cache */
+
+/* What weights are stored as. */
+typedef enum
+{
+  F32,
+  F16,
+  BF16
+} Form;
 
 typedef struct
 {
   float *y;
-  const float *x, *w;
+  const float *x;
+  const void *w;
   gsize ldy, ldx, ldw;
   gsize n, K;
   float scale;
@@ -39,6 +51,38 @@ add_lanes (Floats v)
 
 /* --- weights [n, K] ----------------------------------------------------- */
 
+INLINE gsize
+size_of (const Form form)
+{
+  return form == F32 ? sizeof (float) : sizeof (guint16);
+}
+
+INLINE Floats
+load_weights (const guint8 *w, const Form form)
+{
+  Floats v;
+  __m128i halves;
+
+  if (form == F32) {
+    memcpy (&v, w, sizeof (v));
+    return v;
+  }
+  halves = _mm_loadu_si128 ((const __m128i_u *) (const void *) w);
+  return form == F16
+      ? (Floats) _mm256_cvtph_ps (halves)
+      : (Floats) _mm256_slli_epi32 (_mm256_cvtepu16_epi32 (halves), 16);
+}
+
+/* With zeros behind. */
+INLINE Floats
+load_last_weights (const guint8 *w, gsize n, const Form form)
+{
+  guint8 last[ITUNING_LANES * sizeof (float)] = { 0 };
+
+  memcpy (last, w, n * size_of (form));
+  return load_weights (last, form);
+}
+
 INLINE void
 add_products (Floats sums[MAX_OUTPUTS][MAX_ROWS], const Floats *weights,
     const Floats value, const gsize r, const int O)
@@ -54,18 +98,20 @@ add_products (Floats sums[MAX_OUTPUTS][MAX_ROWS], const Floats *weights,
  * for. */
 INLINE void
 multiply_outputs (const Product *p, gsize row, gsize first, const int R,
-    const int O)
+    const int O, const Form form)
 {
+  const gsize size = size_of (form), ldw = p->ldw * size;
   Floats sums[MAX_OUTPUTS][MAX_ROWS] = { 0 }, weights[MAX_OUTPUTS];
-  const float *w = p->w + first * p->ldw, *x = p->x + row * p->ldx;
+  const guint8 *w = (const guint8 *) p->w + first * ldw;
+  const float *x = p->x + row * p->ldx;
   gsize k = 0;
 
   for (; k + ITUNING_LANES <= p->K; k += ITUNING_LANES) {
     UNROLL
     for (gsize o = 0; o < (gsize) O; o++) {
-      if (k % LINE_FLOATS == 0)
-        __builtin_prefetch (w + (o + 2 * (gsize) O) * p->ldw + k);
-      weights[o] = load (w + o * p->ldw + k);
+      if (k * size % LINE_BYTES == 0)
+        __builtin_prefetch (w + (o + 2 * (gsize) O) * ldw + k * size);
+      weights[o] = load_weights (w + o * ldw + k * size, form);
     }
     UNROLL
     for (gsize r = 0; r < (gsize) R; r++)
@@ -74,7 +120,7 @@ multiply_outputs (const Product *p, gsize row, gsize first, const int R,
   if (k < p->K) {
     UNROLL
     for (gsize o = 0; o < (gsize) O; o++)
-      weights[o] = load_part (w + o * p->ldw + k, p->K - k);
+      weights[o] = load_last_weights (w + o * ldw + k * size, p->K - k, form);
     UNROLL
     for (gsize r = 0; r < (gsize) R; r++)
       add_products (sums, weights, load_part (x + r * p->ldx + k, p->K - k), r,
@@ -89,11 +135,14 @@ multiply_outputs (const Product *p, gsize row, gsize first, const int R,
 
 typedef void (*OutputsFunc) (const Product *p, gsize row, gsize first);
 
-#define OUTPUTS(R, O) \
-  static void outputs_##R##_##O (const Product *p, gsize row, gsize first) \
+#define OUTPUTS_OF(form, R, O) \
+  static void outputs_##form##_##R##_##O (const Product *p, gsize row, \
+      gsize first) \
   { \
-    multiply_outputs (p, row, first, R, O); \
+    multiply_outputs (p, row, first, R, O, form); \
   }
+#define OUTPUTS(R, O) \
+  OUTPUTS_OF (F32, R, O) OUTPUTS_OF (F16, R, O) OUTPUTS_OF (BF16, R, O)
 
 OUTPUTS (1, 1)
 OUTPUTS (2, 1)
@@ -108,19 +157,53 @@ OUTPUTS (4, 2)
 OUTPUTS (5, 2)
 OUTPUTS (6, 2)
 
-/* For each number of rows: one output, and as many as sums fit the registers. */
+/* For each form and number of rows: one output, and as many as sums fit the
+ * registers. */
+#define ROW(form, R, O) \
+  { \
+    outputs_##form##_##R##_1, outputs_##form##_##R##_##O, O \
+  }
+#define ROWS(form) \
+  { \
+    ROW (form, 1, 8), ROW (form, 2, 4), ROW (form, 3, 4), ROW (form, 4, 2), \
+        ROW (form, 5, 2), ROW (form, 6, 2) \
+  }
+
 static const struct
 {
   OutputsFunc one, several;
   gsize n;
-} outputs[MAX_ROWS] = {
-  { outputs_1_1, outputs_1_8, 8 },
-  { outputs_2_1, outputs_2_4, 4 },
-  { outputs_3_1, outputs_3_4, 4 },
-  { outputs_4_1, outputs_4_2, 2 },
-  { outputs_5_1, outputs_5_2, 2 },
-  { outputs_6_1, outputs_6_2, 2 },
-};
+} outputs[][MAX_ROWS] = { [F32] = ROWS (F32),
+  [F16] = ROWS (F16),
+  [BF16] = ROWS (BF16) };
+
+/* Rows that are multiplied together: as even a share as can be. */
+static gsize
+count_rows (gsize M)
+{
+  const gsize n_groups = (M + MAX_ROWS - 1) / MAX_ROWS;
+
+  return (M + n_groups - 1) / n_groups;
+}
+
+static void
+multiply_by_output (const Product *p, gsize M, Form form)
+{
+  const gsize R = count_rows (M);
+  gsize count;
+
+  for (gsize first = 0; first < p->n; first += count) {
+    count = first + outputs[form][R - 1].n <= p->n ? outputs[form][R - 1].n : 1;
+    for (gsize row = 0; row < M; row += R) {
+      const gsize m = MIN (R, M - row);
+      if (m == R && count > 1)
+        outputs[form][R - 1].several (p, row, first);
+      else
+        for (gsize i = 0; i < count; i++)
+          outputs[form][m - 1].one (p, row, first + i);
+    }
+  }
+}
 
 /* --- weights [K, n] ----------------------------------------------------- */
 
@@ -182,7 +265,7 @@ static void
 multiply_depth (const Product *p, gsize row, gsize k, gsize depth, gsize R)
 {
   float values[DEPTH][MAX_ROWS];
-  const float *w = p->w + k * p->ldw;
+  const float *w = (const float *) p->w + k * p->ldw;
   float *y = p->y + row * p->ldy;
   gsize j = 0;
 
@@ -198,16 +281,17 @@ multiply_depth (const Product *p, gsize row, gsize k, gsize depth, gsize R)
         y[r * p->ldy + column] += values[i][r] * w[i * p->ldw + column];
 }
 
-/* --- both --------------------------------------------------------------- */
-
-/* Rows that are multiplied together: as even a share as can be. */
-static gsize
-count_rows (gsize M)
+static void
+multiply_by_input (const Product *p, gsize M)
 {
-  const gsize n_groups = (M + MAX_ROWS - 1) / MAX_ROWS;
+  const gsize R = count_rows (M);
 
-  return (M + n_groups - 1) / n_groups;
+  for (gsize k = 0; k < p->K; k += DEPTH)
+    for (gsize row = 0; row < M; row += R)
+      multiply_depth (p, row, k, MIN (DEPTH, p->K - k), MIN (R, M - row));
 }
+
+/* --- the table's -------------------------------------------------------- */
 
 void
 TABLE_NAME (ituning_multiply_few, ITUNING_TABLE) (
@@ -216,24 +300,20 @@ TABLE_NAME (ituning_multiply_few, ITUNING_TABLE) (
     gboolean in_major, gsize M, gsize n, gsize K, float scale)
 {
   const Product p = { y, x, w, ldy, ldx, ldw, n, K, scale };
-  const gsize R = count_rows (M);
-  gsize count;
 
-  if (in_major) {
-    for (gsize k = 0; k < K; k += DEPTH)
-      for (gsize row = 0; row < M; row += R)
-        multiply_depth (&p, row, k, MIN (DEPTH, K - k), MIN (R, M - row));
-    return;
-  }
-  for (gsize first = 0; first < n; first += count) {
-    count = first + outputs[R - 1].n <= n ? outputs[R - 1].n : 1;
-    for (gsize row = 0; row < M; row += R) {
-      const gsize m = MIN (R, M - row);
-      if (m == R && count > 1)
-        outputs[R - 1].several (&p, row, first);
-      else
-        for (gsize i = 0; i < count; i++)
-          outputs[m - 1].one (&p, row, first + i);
-    }
-  }
+  if (in_major)
+    multiply_by_input (&p, M);
+  else
+    multiply_by_output (&p, M, F32);
+}
+
+void
+TABLE_NAME (ituning_multiply_few_halves, ITUNING_TABLE) (
+    float *y, /* NOLINT(readability-non-const-parameter): the table's type */
+    gsize ldy, const float *x, gsize ldx, const void *w, gsize ldw,
+    gboolean is_bfloat16, gsize M, gsize n, gsize K, float scale)
+{
+  const Product p = { y, x, w, ldy, ldx, ldw, n, K, scale };
+
+  multiply_by_output (&p, M, is_bfloat16 ? BF16 : F16);
 }

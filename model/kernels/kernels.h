@@ -98,6 +98,8 @@ typedef struct
  * @multiply_few: y [M, n] += scale x w^T, of few rows, so that @w is read once:
  *   [n, K]; or [K, n] when @in_major; a row's result does not depend on M;
  *   %NULL where BLAS is better
+ * @multiply_few_halves: likewise, of @w [n, K] of binary16, or of bfloat16, at
+ *   any address; %NULL where it is better made F32 first
  *
  * Arithmetic on rows of floats, of any length and alignment. Every table gives
  * what "plain" gives but for rounding: sums are taken in another order, exp ()
@@ -133,6 +135,9 @@ typedef struct
   const ItuningPanels *panels;
   void (*multiply_few) (float *y, gsize ldy, const float *x, gsize ldx,
       const float *w, gsize ldw, gboolean in_major, gsize M, gsize n, gsize K,
+      float scale);
+  void (*multiply_few_halves) (float *y, gsize ldy, const float *x, gsize ldx,
+      const void *w, gsize ldw, gboolean is_bfloat16, gsize M, gsize n, gsize K,
       float scale);
 } ItuningKernels;
 

@@ -25,6 +25,12 @@
 /* As ITUNING_ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
 #define QUANT_ROWS_TILE (80 * ITUNING_QUANT_GROUP)
 #define ROUNDED_TILE ((gsize) 16)
+/* Of halves: what becomes F32 at a time, for few rows and for many; and inputs
+ * whose gradients a task makes. */
+#define FEW_ROWS_OUTPUTS ((gsize) 8)
+#define FEW_ROWS_DEPTH ((gsize) 768)
+#define DEPTH ((gsize) 256)
+#define MIN_GRADIENTS ((gsize) 96)
 #define BIASES_TILE ((gsize) 32)
 
 typedef struct
@@ -42,150 +48,6 @@ typedef struct
   gboolean accumulate;
   gboolean few_rows;
 } LinearJob;
-
-/* Adds the bias to what is there, or puts it there. */
-static void
-start_tile (const LinearJob *job, gsize first, gsize n)
-{
-  const ItuningLinear *layer = job->layer;
-
-  for (gsize row = 0; row < job->M; row++) {
-    float *y = job->y + row * layer->n_out + first;
-    if (!job->accumulate && layer->bias != NULL)
-      memcpy (y, layer->bias + first, n * sizeof (float));
-    else if (!job->accumulate)
-      memset (y, 0, n * sizeof (float));
-    if (layer->bias != NULL && job->accumulate)
-      job->kernels->axpy (y, layer->bias + first, job->scale, n);
-    else if (layer->bias != NULL && job->scale != 1.0f)
-      job->kernels->scale (y, job->scale, n);
-  }
-}
-
-static void
-activate_tile (const LinearJob *job, gsize first, gsize n)
-{
-  const ItuningLinear *layer = job->layer;
-
-  if (layer->activation == ITUNING_ACTIVATION_NONE)
-    return;
-  for (gsize row = 0; row < job->M; row++)
-    job->kernels->activate[layer->activation](job->y + row * layer->n_out +
-            first,
-        n);
-}
-
-static const float *
-find_tile (const ItuningLinear *layer, gsize first)
-{
-  return layer->weight + (layer->in_major ? first : first * layer->n_in);
-}
-
-static void
-multiply_rows (const LinearJob *job, gsize first, gsize n)
-{
-  const ItuningLinear *layer = job->layer;
-  const float *weight = find_tile (layer, first);
-
-  if (job->kernels->multiply_few != NULL) {
-    job->kernels->multiply_few (job->y + first, layer->n_out, job->x,
-        layer->n_in, weight, layer->n_in, FALSE, job->M, n, layer->n_in,
-        job->scale);
-    return;
-  }
-  for (gsize row = 0; row < job->M; row++)
-    ituning_gemv (job->y + row * layer->n_out + first,
-        job->x + row * layer->n_in, weight,
-        layer->in_major ? layer->n_out : layer->n_in, layer->in_major, n,
-        layer->n_in, job->scale);
-}
-
-/* @row is the first of a group. */
-static void
-multiply_quantized (const LinearJob *job, gsize row, gsize first, gsize n)
-{
-  const ItuningLinear *layer = job->layer;
-  const gsize n_blocks = job->rows.n_blocks;
-  const ItuningQuantRows rows = {
-    .values = job->rows.values + row * layer->n_in,
-    .scales = job->rows.scales + row * n_blocks,
-    .offsets = job->rows.offsets + row * n_blocks,
-    .n_blocks = n_blocks,
-  };
-
-  job->quant->multiply (job->y + first, layer->n_out, &rows, job->M,
-      layer->quantized, first / ITUNING_QUANT_PANEL,
-      ituning_count_tiles (n, ITUNING_QUANT_PANEL), job->scale);
-}
-
-static void
-run_linear_task (gsize task, guint worker, gpointer data)
-{
-  LinearJob job = *(const LinearJob *) data; /* of this task's rows */
-  const ItuningLinear *layer = job.layer;
-  const gsize n_tiles = ituning_count_tiles (layer->n_out, job.tile);
-  const gsize row = task / n_tiles * job.row_tile;
-  const gsize first = task % n_tiles * job.tile;
-  const gsize n = MIN (job.tile, layer->n_out - first);
-
-  job.M = MIN (job.row_tile, job.M - row);
-  job.x += row * layer->n_in;
-  job.y += row * layer->n_out;
-  start_tile (&job, first, n);
-  if (layer->quantized != NULL)
-    multiply_quantized (&job, row, first, n);
-  else if (job.few_rows)
-    multiply_rows (&job, first, n);
-  else
-    ituning_gemm (job.y + first, layer->n_out, job.x, layer->n_in, FALSE,
-        find_tile (layer, first), layer->in_major ? layer->n_out : layer->n_in,
-        !layer->in_major, job.M, n, layer->n_in, job.scale, 1.0f);
-  activate_tile (&job, first, n);
-}
-
-static gsize
-choose_tile (const ItuningLinear *layer, gsize M)
-{
-  gsize tile;
-
-  if (layer->quantized != NULL)
-    return M > FEW_ROWS
-        ? ITUNING_QUANT_PANEL
-        : ituning_count_tiles (QUANT_TILE_BYTES * 8 / layer->quantized->bits,
-              layer->n_in * ITUNING_QUANT_PANEL) *
-            ITUNING_QUANT_PANEL;
-  if (M > FEW_ROWS)
-    return ituning_split_evenly (layer->n_out,
-        ituning_count_tiles (layer->n_out, MANY_ROWS_TILE),
-        ITUNING_COLUMNS_UNIT);
-  tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
-  return MAX (tile / 16 * 16, 16);
-}
-
-static gsize
-choose_row_tile (const ItuningLinear *layer, gsize M, gsize tile)
-{
-  const gsize n_tiles = ituning_count_tiles (layer->n_out, tile);
-  gsize n = ituning_count_tiles (M, ITUNING_ROWS_TILE);
-
-  if (layer->quantized != NULL)
-    return QUANT_ROWS_TILE;
-  while (n * n_tiles < ITUNING_WANTED_TASKS && M / (n + 1) >= MIN_ROWS)
-    n++;
-  return ituning_split_evenly (M, n, ITUNING_ROWS_UNIT);
-}
-
-static void
-run_quantize_task (gsize task, guint worker, gpointer data)
-{
-  const LinearJob *job = data;
-  const ItuningLinear *layer = job->layer;
-  const gsize end = MIN (job->M, (task + 1) * ROUNDED_TILE);
-
-  for (gsize row = task * ROUNDED_TILE; row < end; row++)
-    job->quant->quantize (&job->rows, row, job->x + row * layer->n_in,
-        layer->quantized->bits);
-}
 
 /* Memory that stays with the calling thread. */
 typedef struct
@@ -221,6 +83,187 @@ reserve_memory (gsize size)
   return self->bytes;
 }
 
+/* Adds the bias to what is there, or puts it there. */
+static void
+start_tile (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  for (gsize row = 0; row < job->M; row++) {
+    float *y = job->y + row * layer->n_out + first;
+    if (!job->accumulate && layer->bias != NULL)
+      memcpy (y, layer->bias + first, n * sizeof (float));
+    else if (!job->accumulate)
+      memset (y, 0, n * sizeof (float));
+    if (layer->bias != NULL && job->accumulate)
+      job->kernels->axpy (y, layer->bias + first, job->scale, n);
+    else if (layer->bias != NULL && job->scale != 1.0f)
+      job->kernels->scale (y, job->scale, n);
+  }
+}
+
+static void
+activate_tile (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  if (layer->activation == ITUNING_ACTIVATION_NONE)
+    return;
+  for (gsize row = 0; row < job->M; row++)
+    job->kernels->activate[layer->activation](job->y + row * layer->n_out +
+            first,
+        n);
+}
+
+/* y [M, @n] from @first on += the products of @depth inputs from @k on with
+ * @weight, [@n, @depth] with row stride @ldw, or the other way round. */
+static void
+multiply (const LinearJob *job, const float *weight, gsize ldw, gsize first,
+    gsize n, gsize k, gsize depth)
+{
+  const ItuningLinear *layer = job->layer;
+  const float *x = job->x + k;
+  float *y = job->y + first;
+
+  if (!job->few_rows) {
+    ituning_gemm (y, layer->n_out, x, layer->n_in, FALSE, weight, ldw,
+        !layer->in_major, job->M, n, depth, job->scale, 1.0f);
+    return;
+  }
+  if (job->kernels->multiply_few != NULL) {
+    job->kernels->multiply_few (y, layer->n_out, x, layer->n_in, weight, ldw,
+        FALSE, job->M, n, depth, job->scale);
+    return;
+  }
+  for (gsize row = 0; row < job->M; row++)
+    ituning_gemv (y + row * layer->n_out, x + row * layer->n_in, weight, ldw,
+        layer->in_major, n, depth, job->scale);
+}
+
+static void
+multiply_values (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+
+  multiply (job,
+      layer->weight.values + (layer->in_major ? first : first * layer->n_in),
+      layer->in_major ? layer->n_out : layer->n_in, first, n, 0, layer->n_in);
+}
+
+/* Where no kernel reads them as they are, a part of the weights at a time becomes
+ * F32, as much as stays in cache until it is multiplied. */
+static void
+multiply_halves (const LinearJob *job, gsize first, gsize n)
+{
+  const ItuningMatrix *weight = &job->layer->weight;
+  const gsize n_in = job->layer->n_in;
+  const gsize outputs = MIN (n, job->few_rows ? FEW_ROWS_OUTPUTS : n);
+  const gsize depth = MIN (n_in, job->few_rows ? FEW_ROWS_DEPTH : DEPTH);
+  float *part;
+
+  if (job->few_rows && job->kernels->multiply_few_halves != NULL) {
+    job->kernels->multiply_few_halves (job->y + first, job->layer->n_out,
+        job->x, n_in,
+        (const guint8 *) weight->halves + first * n_in * sizeof (guint16), n_in,
+        weight->is_bfloat16, job->M, n, n_in, job->scale);
+    return;
+  }
+  part = reserve_memory (outputs * depth * sizeof (float));
+  for (gsize o = 0; o < n; o += outputs) {
+    const gsize count = MIN (outputs, n - o);
+    for (gsize k = 0; k < n_in; k += depth) {
+      const gsize inputs = MIN (depth, n_in - k);
+      ituning_matrix_widen (weight, n_in, first + o, k, part, count, inputs);
+      multiply (job, part, inputs, first + o, count, k, inputs);
+    }
+  }
+}
+
+/* @row is the first of a group. */
+static void
+multiply_quantized (const LinearJob *job, gsize row, gsize first, gsize n)
+{
+  const ItuningLinear *layer = job->layer;
+  const gsize n_blocks = job->rows.n_blocks;
+  const ItuningQuantRows rows = {
+    .values = job->rows.values + row * layer->n_in,
+    .scales = job->rows.scales + row * n_blocks,
+    .offsets = job->rows.offsets + row * n_blocks,
+    .n_blocks = n_blocks,
+  };
+
+  job->quant->multiply (job->y + first, layer->n_out, &rows, job->M,
+      layer->weight.quantized, first / ITUNING_QUANT_PANEL,
+      ituning_count_tiles (n, ITUNING_QUANT_PANEL), job->scale);
+}
+
+static void
+run_linear_task (gsize task, guint worker, gpointer data)
+{
+  LinearJob job = *(const LinearJob *) data; /* of this task's rows */
+  const ItuningLinear *layer = job.layer;
+  const gsize n_tiles = ituning_count_tiles (layer->n_out, job.tile);
+  const gsize row = task / n_tiles * job.row_tile;
+  const gsize first = task % n_tiles * job.tile;
+  const gsize n = MIN (job.tile, layer->n_out - first);
+
+  job.M = MIN (job.row_tile, job.M - row);
+  job.x += row * layer->n_in;
+  job.y += row * layer->n_out;
+  start_tile (&job, first, n);
+  if (layer->weight.quantized != NULL)
+    multiply_quantized (&job, row, first, n);
+  else if (layer->weight.halves != NULL)
+    multiply_halves (&job, first, n);
+  else
+    multiply_values (&job, first, n);
+  activate_tile (&job, first, n);
+}
+
+static gsize
+choose_tile (const ItuningLinear *layer, gsize M)
+{
+  gsize tile;
+
+  if (layer->weight.quantized != NULL)
+    return M > FEW_ROWS ? ITUNING_QUANT_PANEL
+                        : ituning_count_tiles (QUANT_TILE_BYTES * 8 /
+                                  layer->weight.quantized->bits,
+                              layer->n_in * ITUNING_QUANT_PANEL) *
+            ITUNING_QUANT_PANEL;
+  if (M > FEW_ROWS)
+    return ituning_split_evenly (layer->n_out,
+        ituning_count_tiles (layer->n_out, MANY_ROWS_TILE),
+        ITUNING_COLUMNS_UNIT);
+  tile = FEW_ROWS_TILE_BYTES / sizeof (float) / MAX (layer->n_in, 1);
+  return MAX (tile / 16 * 16, 16);
+}
+
+static gsize
+choose_row_tile (const ItuningLinear *layer, gsize M, gsize tile)
+{
+  const gsize n_tiles = ituning_count_tiles (layer->n_out, tile);
+  gsize n = ituning_count_tiles (M, ITUNING_ROWS_TILE);
+
+  if (layer->weight.quantized != NULL)
+    return QUANT_ROWS_TILE;
+  while (n * n_tiles < ITUNING_WANTED_TASKS && M / (n + 1) >= MIN_ROWS)
+    n++;
+  return ituning_split_evenly (M, n, ITUNING_ROWS_UNIT);
+}
+
+static void
+run_quantize_task (gsize task, guint worker, gpointer data)
+{
+  const LinearJob *job = data;
+  const ItuningLinear *layer = job->layer;
+  const gsize end = MIN (job->M, (task + 1) * ROUNDED_TILE);
+
+  for (gsize row = task * ROUNDED_TILE; row < end; row++)
+    job->quant->quantize (&job->rows, row, job->x + row * layer->n_in,
+        layer->weight.quantized->bits);
+}
+
 static void
 reserve_rows (LinearJob *job)
 {
@@ -235,7 +278,7 @@ reserve_rows (LinearJob *job)
     .scales = (float *) (void *) memory,
     .offsets = (gint32 *) (void *) memory + n_blocks,
     .values = (gint8 *) memory + n_blocks * (sizeof (float) + sizeof (gint32)),
-    .n_blocks = job->layer->quantized->n_blocks,
+    .n_blocks = job->layer->weight.quantized->n_blocks,
   };
 }
 
@@ -254,7 +297,7 @@ run_inputs_task (gsize task, guint worker, gpointer data)
 
   memset (sums, 0, job->M * n_out * sizeof (float));
   job->kernels->multiply_few (sums, n_out, job->x + first, n_in,
-      job->layer->weight + first * n_out, n_out, TRUE, job->M, n_out,
+      job->layer->weight.values + first * n_out, n_out, TRUE, job->M, n_out,
       MIN (job->tile, n_in - first), job->scale);
 }
 
@@ -321,14 +364,13 @@ ituning_linear_forward (ItuningPool *pool,
 
   if (M == 0 || layer->n_out == 0)
     return;
-  if (job.few_rows && layer->in_major && layer->quantized == NULL &&
-      job.kernels->multiply_few != NULL) {
+  if (job.few_rows && layer->in_major && job.kernels->multiply_few != NULL) {
     run_few_by_input (&job, pool);
     return;
   }
   job.tile = choose_tile (layer, M);
   job.row_tile = choose_row_tile (layer, M, job.tile);
-  if (layer->quantized != NULL) {
+  if (layer->weight.quantized != NULL) {
     job.quant = ituning_quant_kernels_get ();
     reserve_rows (&job);
     ituning_pool_run (pool, ituning_count_tiles (M, ROUNDED_TILE),
@@ -361,6 +403,46 @@ run_sum_task (gsize task, guint worker, gpointer data)
     job->kernels->add (job->sums + first, job->rows + row * job->n + first, n);
 }
 
+typedef struct
+{
+  const ItuningLinear *layer; /* of halves */
+  float *dx;
+  const float *dy;
+  gsize M, tile;
+  gboolean accumulate;
+} GradientJob;
+
+static void
+run_gradient_task (gsize task, guint worker, gpointer data)
+{
+  const GradientJob *job = data;
+  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
+  const gsize first = task * job->tile, n = MIN (job->tile, n_in - first);
+  float *part = reserve_memory (DEPTH * n * sizeof (float));
+
+  for (gsize o = 0; o < n_out; o += DEPTH) {
+    const gsize count = MIN (DEPTH, n_out - o);
+    ituning_matrix_widen (&job->layer->weight, n_in, o, first, part, count, n);
+    ituning_gemm (job->dx + first, n_in, job->dy + o, n_out, FALSE, part, n,
+        FALSE, job->M, n, count, 1.0f, o > 0 || job->accumulate ? 1.0f : 0.0f);
+  }
+}
+
+/* dx = dy W, of halves */
+static void
+run_gradients (ItuningPool *pool, float *dx, const float *dy,
+    const ItuningLinear *layer, gsize M, gboolean accumulate)
+{
+  GradientJob job = { layer, dx, dy, M,
+    MAX (ituning_split_evenly (layer->n_in, ITUNING_WANTED_TASKS,
+             ITUNING_COLUMNS_UNIT),
+        MIN_GRADIENTS),
+    accumulate };
+
+  ituning_pool_run (pool, ituning_count_tiles (layer->n_in, job.tile),
+      run_gradient_task, &job);
+}
+
 /**
  * ituning_linear_backward:
  * @pool: the threads to work with
@@ -385,8 +467,10 @@ ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
   const gsize n_in = layer->n_in, n_out = layer->n_out;
   SumJob sum = { ituning_kernels_get (), dbias, dy, M, n_out };
 
-  if (dx != NULL)
-    ituning_gemm_run (pool, dx, n_in, dy, n_out, FALSE, layer->weight,
+  if (dx != NULL && layer->weight.halves != NULL)
+    run_gradients (pool, dx, dy, layer, M, accumulate);
+  else if (dx != NULL)
+    ituning_gemm_run (pool, dx, n_in, dy, n_out, FALSE, layer->weight.values,
         layer->in_major ? n_out : n_in, layer->in_major, M, n_in, n_out,
         accumulate ? 1.0f : 0.0f);
   if (dweight != NULL && layer->in_major)

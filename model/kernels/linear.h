@@ -2,14 +2,13 @@
 #pragma once
 
 #include "model/kernels/kernels.h"
+#include "model/kernels/matrix.h"
 #include "model/kernels/pool.h"
-#include "model/kernels/quantized.h"
 
 /**
  * ItuningLinear:
- * @weight: [n_out, n_in]; or [n_in, n_out] when @in_major, as GPT-2 stores it;
- *   borrowed from the weights; %NULL when @quantized is there
- * @quantized: [n_out, n_in], in place of @weight; or %NULL; borrowed likewise
+ * @weight: [n_out, n_in]; or [n_in, n_out] when @in_major, as GPT-2 stores it,
+ *   which is F32
  * @bias: [n_out]; or %NULL for none; borrowed likewise
  * @n_in: input width
  * @n_out: output width
@@ -20,8 +19,7 @@
  */
 typedef struct
 {
-  const float *weight;
-  const ItuningQuantized *quantized;
+  ItuningMatrix weight;
   const float *bias;
   gsize n_in;
   gsize n_out;

@@ -541,5 +541,7 @@ const ItuningKernels TABLE_NAME (ituning_kernels, ITUNING_TABLE) = {
 #endif
 #if ITUNING_LANES == 8
   .multiply_few = TABLE_NAME (ituning_multiply_few, ITUNING_TABLE),
+  .multiply_few_halves = TABLE_NAME (ituning_multiply_few_halves,
+      ITUNING_TABLE),
 #endif
 };

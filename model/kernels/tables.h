@@ -15,6 +15,9 @@ extern const ItuningPanels ituning_panels_avx512;
 void ituning_multiply_few_avx2 (float *y, gsize ldy, const float *x, gsize ldx,
     const float *w, gsize ldw, gboolean in_major, gsize M, gsize n, gsize K,
     float scale);
+void ituning_multiply_few_halves_avx2 (float *y, gsize ldy, const float *x,
+    gsize ldx, const void *w, gsize ldw, gboolean is_bfloat16, gsize M, gsize n,
+    gsize K, float scale);
 #elif defined(__aarch64__)
 extern const ItuningKernels ituning_kernels_neon;
 #endif

@@ -155,7 +155,7 @@ layer_backward (const ItuningBlockRun *run, float *dx, const float *dy,
     const float *x, const ItuningLinear *layer, gboolean accumulate)
 {
   ituning_linear_backward (run->pool, dx,
-      ituning_parameters_gradient (run->parameters, layer->weight),
+      ituning_parameters_gradient (run->parameters, layer->weight.values),
       ituning_parameters_gradient (run->parameters, layer->bias), dy, x, layer,
       count_rows (run), accumulate);
 }
@@ -269,7 +269,7 @@ ituning_block_backward_mlp (const ItuningBlock *block,
   const gsize M = count_rows (run), C = block->out.n_out;
   const gsize n_inner = M * block->fc.n_out;
   const gboolean trained = ituning_parameters_gradient (run->parameters,
-                               block->proj.weight) != NULL;
+                               block->proj.weight.values) != NULL;
   float *du = ituning_buffer_reserve (&run->scratch->du, M * C);
   float *active = ituning_buffer_reserve (&run->scratch->inner, n_inner);
   float *dinner = ituning_buffer_reserve (&run->scratch->dinner, n_inner);

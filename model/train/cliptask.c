@@ -136,7 +136,7 @@ encode_texts_backward (ClipTask *self, const ItuningTextBatch *text,
 
   ituning_linear_backward (self->pool, dlast,
       ituning_parameters_gradient (self->task.parameters,
-          self->text_projection.weight),
+          self->text_projection.weight.values),
       NULL, dembeds, self->last.values, &self->text_projection, B, FALSE);
   for (gsize i = 0; i < B; i++)
     memcpy (dnormed + (text->starts[i + 1] - 1) * C, dlast + i * C,
@@ -434,7 +434,7 @@ make_projection (ClipTask *self, gsize C, gsize E, guint64 seed)
 
   for (gsize i = 0; i < E * C; i++)
     weight[i] = (float) (ituning_random_normal (&random) / sqrt ((double) C));
-  self->text_projection = (ItuningLinear){ .weight = weight,
+  self->text_projection = (ItuningLinear){ .weight.values = weight,
     .n_in = C,
     .n_out = E };
   self->logit_scale = ituning_parameters_add (parameters, "logit_scale",

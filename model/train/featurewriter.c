@@ -197,12 +197,8 @@ add_weight (GChecksum *checksum, const ItuningLinear *layer)
   g_autofree float *row = g_new (float, layer->n_in);
 
   for (gsize i = 0; i < layer->n_out; i++) {
-    const float *values = row;
-    if (layer->quantized != NULL)
-      ituning_quantized_get_row (layer->quantized, i, row);
-    else
-      values = layer->weight + i * layer->n_in;
-    g_checksum_update (checksum, (const guchar *) values,
+    ituning_matrix_get_row (&layer->weight, layer->n_in, i, row);
+    g_checksum_update (checksum, (const guchar *) row,
         (gssize) (layer->n_in * sizeof (float)));
   }
 }
@@ -397,8 +393,8 @@ ituning_feature_writer_open_pixels (const char *path,
   self->preprocessor = ituning_preprocessor_new_whole (image_size);
   digest = digest_tokenizer (tokenizer);
   self->head = g_strdup_printf (
-      "pixels %s of whole pictures, vocabulary %u of %s, at most %zu tokens, %s\n", self->shape,
-      self->eos + 1, digest, max_length, source);
+      "pixels %s of whole pictures, vocabulary %u of %s, at most %zu tokens, %s\n",
+      self->shape, self->eos + 1, digest, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }
 

@@ -114,8 +114,8 @@ ituning_loss_run (const ItuningLanguage *language,
     if (dx == NULL)
       continue;
     ituning_linear_backward (pool, du,
-        ituning_parameters_gradient (parameters, language->head.weight), NULL,
-        job.logits, u, &language->head, n, FALSE);
+        ituning_parameters_gradient (parameters, language->head.weight.values),
+        NULL, job.logits, u, &language->head, n, FALSE);
     memset (dx + first * C, 0, n * C * sizeof (float));
     ituning_layernorm_backward (pool, dx + first * C,
         ituning_parameters_gradient (parameters, norm->gain),

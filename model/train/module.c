@@ -108,7 +108,7 @@ layer_backward (const ItuningModuleRun *run, float *dx, const float *dy,
   const ItuningParameters *parameters = run->run->parameters;
 
   ituning_linear_backward (run->run->pool, dx,
-      ituning_parameters_gradient (parameters, layer->weight),
+      ituning_parameters_gradient (parameters, layer->weight.values),
       ituning_parameters_gradient (parameters, layer->bias), dy, x, layer,
       n_rows, accumulate);
 }

@@ -153,7 +153,7 @@ layer_backward (ItuningPrefixPass *self, float *dx, const float *dy,
     const float *x, const ItuningLinear *layer)
 {
   ituning_linear_backward (self->pool, dx,
-      ituning_parameters_gradient (self->parameters, layer->weight),
+      ituning_parameters_gradient (self->parameters, layer->weight.values),
       ituning_parameters_gradient (self->parameters, layer->bias), dy, x, layer,
       self->B, FALSE);
 }

@@ -129,13 +129,13 @@ find_lowest (const ItuningTextPass *self, const ItuningTextBatch *batch)
   gsize i = 0;
 
   if (batch->n_prefix > 0 ||
-      is_trained (self, self->language->token_embeddings) ||
+      is_trained (self, self->language->token_embeddings.values) ||
       is_trained (self, self->language->position_embeddings))
     return 0;
   for (; i < self->n_blocks; i++) {
     const ItuningModule *module = find_module (self, batch, i);
-    if (is_trained (self, self->blocks[i].out.weight) ||
-        (module != NULL && is_trained (self, module->q.weight)))
+    if (is_trained (self, self->blocks[i].out.weight.values) ||
+        (module != NULL && is_trained (self, module->q.weight.values)))
       break;
   }
   return i;
@@ -153,10 +153,12 @@ embed (const ItuningTextPass *self, const ItuningTextBatch *batch, float *x)
   for (gsize i = 0; i < batch->n_sequences; i++) {
     for (gsize row = batch->starts[i]; row < batch->starts[i + 1]; row++) {
       const gsize position = row - batch->starts[i];
-      const float *token = position < batch->n_prefix
-          ? batch->prefix + (i * batch->n_prefix + position) * C
-          : language->token_embeddings + batch->ids[row] * C;
-      memcpy (x + row * C, token, C * sizeof (float));
+      if (position < batch->n_prefix)
+        memcpy (x + row * C,
+            batch->prefix + (i * batch->n_prefix + position) * C,
+            C * sizeof (float));
+      else
+        ituning_language_embed (language, x + row * C, batch->ids[row]);
       kernels->add (x + row * C, language->position_embeddings + position * C,
           C);
     }
@@ -170,7 +172,7 @@ embed_backward (const ItuningTextPass *self, const ItuningTextBatch *batch,
   const ItuningKernels *kernels = ituning_kernels_get ();
   const gsize C = self->language->config.n_embd;
   float *tokens = ituning_parameters_gradient (self->parameters,
-      self->language->token_embeddings);
+      self->language->token_embeddings.values);
   float *positions = ituning_parameters_gradient (self->parameters,
       self->language->position_embeddings);
 
@@ -279,11 +281,11 @@ ituning_text_pass_train (ItuningTextPass *pass, const ItuningTextBatch *batch,
   const gsize M = batch->starts[batch->n_sequences];
   const gsize lowest = find_lowest (pass, batch);
   const gboolean embeddings = batch->n_prefix > 0 ||
-      is_trained (pass, pass->language->token_embeddings) ||
+      is_trained (pass, pass->language->token_embeddings.values) ||
       is_trained (pass, pass->language->position_embeddings);
   const gboolean below = embeddings ||
       (lowest < pass->n_blocks &&
-          is_trained (pass, pass->blocks[lowest].out.weight));
+          is_trained (pass, pass->blocks[lowest].out.weight.values));
   const ItuningTextInputs wanted = inputs != NULL ? *inputs
                                                   : (ItuningTextInputs){ 0 };
   const float *x = forward (pass, batch, how, lowest);

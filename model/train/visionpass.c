@@ -197,7 +197,7 @@ project_backward (ItuningVisionPass *self, const float *dembeds,
   float *dx = ituning_buffer_reserve (&self->dx, n);
 
   ituning_linear_backward (self->pool, dpooled,
-      get_gradient (self, vision->projection.weight), NULL, dembeds,
+      get_gradient (self, vision->projection.weight.values), NULL, dembeds,
       self->pooled.values, &vision->projection, B, FALSE);
   if (dtokens != NULL)
     memcpy (dnormed, dtokens, n * sizeof (float));
@@ -227,8 +227,9 @@ embed_backward (ItuningVisionPass *self, const float *dtokens)
     memcpy (dpatches + i * N * D, image + D, N * D * sizeof (float));
   }
   ituning_linear_backward (self->pool, NULL,
-      get_gradient (self, vision->patch_embedding.weight), NULL, dpatches,
-      self->patches.values, &vision->patch_embedding, self->B * N, FALSE);
+      get_gradient (self, vision->patch_embedding.weight.values), NULL,
+      dpatches, self->patches.values, &vision->patch_embedding, self->B * N,
+      FALSE);
 }
 
 /**

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Times captions of `ituning bench` beside ViT-B/16 and GPT-2 base in PyTorch.
 
-    caption.py ITUNING [--threads N] [--rounds N] [--type f32|q8_0|q4_0 ...]
+    caption.py ITUNING [--threads N] [--rounds N] [--type f32|f16|q8_0|q4_0 ...]
 
 Random weights; an image of 224 pixels is encoded, then 16 tokens are decoded
 with a cache of keys and values, by greedy search and with 5 beams. PyTorch's
@@ -141,13 +141,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=7, help="of a round")
-    parser.add_argument("--type", action="append", help="f32, q8_0 and q4_0")
+    parser.add_argument("--type", action="append", help="f32, f16, q8_0 and q4_0")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.set_grad_enabled(False)
     torch.manual_seed(1)
     vision, language = Vision(), Language()
-    kinds = options.type or ["f32", "q8_0", "q4_0"]
+    kinds = options.type or ["f32", "f16", "q8_0", "q4_0"]
     ratios = {}
     for beams in (1, BEAMS):
         for _ in range(options.rounds):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#include "model/half.h"
 #include "model/kernels/gemm.h"
 #include "model/kernels/linear.h"
 #include "tests/testutil.h"
@@ -23,8 +24,9 @@ plain_linear (float *y, const float *x, const ItuningLinear *layer, gsize M,
       double sum = layer->bias != NULL ? (double) layer->bias[o] : 0.0;
       for (gsize i = 0; i < layer->n_in; i++)
         sum += (double) x[m * layer->n_in + i] *
-            (double) layer->weight[layer->in_major ? i * layer->n_out + o
-                                                   : o * layer->n_in + i];
+            (double)
+                layer->weight.values[layer->in_major ? i * layer->n_out + o
+                                                     : o * layer->n_in + i];
       sum *= (double) scale;
       if (accumulate)
         sum += (double) y[m * layer->n_out + o];
@@ -44,7 +46,7 @@ check_linear (ItuningPool *pool, GRand *rand, gsize M, gsize n_in, gsize n_out,
   g_autofree float *got = g_new (float, M *n_out);
   g_autofree float *want = g_new (float, M *n_out);
   const ItuningLinear layer = {
-    .weight = weight,
+    .weight.values = weight,
     .bias = variant & 1 ? bias : NULL,
     .n_in = n_in,
     .n_out = n_out,
@@ -87,7 +89,9 @@ test_result_does_not_depend_on_threads (void)
   g_autofree float *x = g_new (float, M *N_IN);
   g_autofree float *one = g_new (float, M *N_OUT);
   g_autofree float *many = g_new (float, M *N_OUT);
-  ItuningLinear layer = { .weight = weight, .n_in = N_IN, .n_out = N_OUT };
+  ItuningLinear layer = { .weight.values = weight,
+    .n_in = N_IN,
+    .n_out = N_OUT };
 
   fill_random (rand, weight, N_IN * N_OUT);
   fill_random (rand, x, M * N_IN);
@@ -104,6 +108,61 @@ test_result_does_not_depend_on_threads (void)
   }
 }
 
+/* A layer of halves, at an odd address, and the one of the same values as F32. */
+typedef struct
+{
+  guint8 *bytes; /* owned */
+  float *values; /* owned */
+  ItuningLinear halves, floats;
+} Pair;
+
+static Pair
+make_pair (GRand *rand, gsize n_in, gsize n_out, gboolean is_bfloat16)
+{
+  const gsize n = n_in * n_out;
+  g_autofree guint16 *rounded = g_new (guint16, n);
+  Pair self = { .bytes = g_malloc (2 * n + 1),
+    .values = g_new (float, n),
+    .halves = { .n_in = n_in, .n_out = n_out } };
+
+  fill_random (rand, self.values, n);
+  if (is_bfloat16) {
+    ituning_bfloat16_from_float (rounded, self.values, n);
+    ituning_bfloat16_to_float (self.values, rounded, n);
+  } else {
+    ituning_half_from_float (rounded, self.values, n);
+    ituning_half_to_float (self.values, rounded, n);
+  }
+  memcpy (self.bytes + 1, rounded, 2 * n);
+  self.floats = self.halves;
+  self.halves.weight.halves = self.bytes + 1;
+  self.halves.weight.is_bfloat16 = is_bfloat16;
+  self.floats.weight.values = self.values;
+  return self;
+}
+
+static void
+clear_pair (Pair *self)
+{
+  g_free (self->bytes);
+  g_free (self->values);
+}
+
+static void
+check_company (ItuningPool *pool, const ItuningLinear *layer, const float *x,
+    gsize M)
+{
+  g_autofree float *all = g_new (float, M * layer->n_out);
+  g_autofree float *some = g_new (float, M * layer->n_out);
+
+  ituning_linear_forward (pool, all, x, layer, M, 0.7f, FALSE);
+  for (gsize m = 1; m < M; m++) {
+    ituning_linear_forward (pool, some, x, layer, m, 0.7f, FALSE);
+    g_assert_cmpmem (some, m * layer->n_out * sizeof (float), all,
+        m * layer->n_out * sizeof (float));
+  }
+}
+
 /* Of the few rows of beams, so that one that is alone becomes no other caption.
  */
 static void
@@ -112,23 +171,60 @@ test_row_does_not_depend_on_company (void)
   const gsize M = 8, N_IN = 203, N_OUT = 117;
   g_autoptr (ItuningPool) pool = ituning_pool_new (2);
   g_autoptr (GRand) rand = g_rand_new_with_seed (4);
-  g_autofree float *weight = g_new (float, N_IN *N_OUT);
   g_autofree float *x = g_new (float, M *N_IN);
-  g_autofree float *all = g_new (float, M *N_OUT);
-  g_autofree float *some = g_new (float, M *N_OUT);
-  ItuningLinear layer = { .weight = weight, .n_in = N_IN, .n_out = N_OUT };
+  Pair pair = make_pair (rand, N_IN, N_OUT, FALSE);
 
-  fill_random (rand, weight, N_IN * N_OUT);
   fill_random (rand, x, M * N_IN);
-  for (int in_major = 0; in_major < 2; in_major++) {
-    layer.in_major = in_major;
-    ituning_linear_forward (pool, all, x, &layer, M, 0.7f, FALSE);
-    for (gsize m = 1; m < M; m++) {
-      ituning_linear_forward (pool, some, x, &layer, m, 0.7f, FALSE);
-      g_assert_cmpmem (some, m * N_OUT * sizeof (float), all,
-          m * N_OUT * sizeof (float));
-    }
+  check_company (pool, &pair.halves, x, M);
+  check_company (pool, &pair.floats, x, M);
+  pair.floats.in_major = TRUE;
+  check_company (pool, &pair.floats, x, M);
+  clear_pair (&pair);
+}
+
+/* --- halves ------------------------------------------------------------- */
+
+/* Deeper than what becomes F32 at a time, and wider. */
+static const gsize halves_widths[][2] = { { 1, 1 }, { 3, 5 }, { 17, 33 },
+  { 300, 64 }, { 129, 511 }, { 1601, 27 } };
+
+static void
+check_halves (ItuningPool *pool, GRand *rand, gsize M, gsize n_in, gsize n_out,
+    gboolean is_bfloat16)
+{
+  const gsize n_x = M * n_in, n_y = M * n_out;
+  g_autofree float *values = g_new (float, 3 * n_x + 3 * n_y);
+  float *x = values, *got_dx = x + n_x, *want_dx = got_dx + n_x;
+  float *dy = want_dx + n_x, *got = dy + n_y, *want = got + n_y;
+  Pair pair = make_pair (rand, n_in, n_out, is_bfloat16);
+
+  fill_random (rand, values, 3 * n_x + 3 * n_y);
+  memcpy (want, got, n_y * sizeof (float));
+  memcpy (want_dx, got_dx, n_x * sizeof (float));
+  for (int accumulate = 1; accumulate >= 0; accumulate--) {
+    ituning_linear_forward (pool, got, x, &pair.halves, M, 0.7f, accumulate);
+    plain_linear (want, x, &pair.floats, M, 0.7f, accumulate);
+    assert_close (got, want, n_y, 1e-5, 2e-5);
+    ituning_linear_backward (pool, got_dx, NULL, NULL, dy, x, &pair.halves, M,
+        accumulate);
+    ituning_linear_backward (pool, want_dx, NULL, NULL, dy, x, &pair.floats, M,
+        accumulate);
+    assert_close (got_dx, want_dx, n_x, 1e-5, 2e-5);
   }
+  clear_pair (&pair);
+}
+
+static void
+test_halves_are_their_floats (void)
+{
+  g_autoptr (ItuningPool) pool = ituning_pool_new (2);
+  g_autoptr (GRand) rand = g_rand_new_with_seed (7);
+
+  for (gsize r = 0; r < G_N_ELEMENTS (rows); r++)
+    for (gsize w = 0; w < G_N_ELEMENTS (halves_widths); w++)
+      for (int is_bfloat16 = 0; is_bfloat16 < 2; is_bfloat16++)
+        check_halves (pool, rand, rows[r], halves_widths[w][0],
+            halves_widths[w][1], is_bfloat16);
 }
 
 /* --- training ----------------------------------------------------------- */
@@ -144,7 +240,7 @@ plain_backward (float *dx, float *dweight, float *dbias, const float *dy,
       for (gsize i = 0; i < layer->n_in; i++) {
         const gsize at = layer->in_major ? i * layer->n_out + o
                                          : o * layer->n_in + i;
-        dx[m * layer->n_in + i] += g * layer->weight[at];
+        dx[m * layer->n_in + i] += g * layer->weight.values[at];
         dweight[at] += g * x[m * layer->n_in + i];
       }
     }
@@ -161,7 +257,7 @@ check_backward (ItuningPool *pool, GRand *rand, gsize M, gsize n_in,
   float *want_weight = got_weight + n_weight;
   float *x = want_weight + n_weight, *got = x + n_x, *want = got + n_x;
   float *dy = want + n_x, *got_bias = dy + n_y, *want_bias = got_bias + n_out;
-  const ItuningLinear layer = { .weight = weight,
+  const ItuningLinear layer = { .weight.values = weight,
     .n_in = n_in,
     .n_out = n_out,
     .in_major = in_major };
@@ -219,7 +315,7 @@ test_backward_does_not_depend_on_threads (void)
   g_autofree float *results = g_new0 (float, 2 * (M + N_OUT) * N_IN);
   float *dx[] = { results, results + M * N_IN };
   float *dweight[] = { dx[1] + M * N_IN, dx[1] + (M + N_OUT) * N_IN };
-  const ItuningLinear layer = { .weight = weight,
+  const ItuningLinear layer = { .weight.values = weight,
     .n_in = N_IN,
     .n_out = N_OUT };
 
@@ -248,6 +344,8 @@ main (int argc, char **argv)
       test_result_does_not_depend_on_threads);
   g_test_add_func ("/linear/row-does-not-depend-on-company",
       test_row_does_not_depend_on_company);
+  g_test_add_func ("/linear/halves-are-their-floats",
+      test_halves_are_their_floats);
   g_test_add_func ("/linear/backward-is-the-plain-loop",
       test_backward_is_the_plain_loop);
   g_test_add_func ("/linear/many-rows-are-split", test_many_rows);

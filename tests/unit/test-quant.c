@@ -483,7 +483,7 @@ check_linear (ItuningPool *pool, gsize M, gsize n_in, gsize n_out,
   g_autofree float *got = g_memdup2 (want, M * n_out * sizeof (float));
   ItuningQuantized *matrix = make_matrix (bits, n_out, n_in);
   Rows rows = quantize (ituning_quant_kernels_get (), x, M, n_in, bits);
-  ItuningLinear layer = { .quantized = matrix,
+  ItuningLinear layer = { .weight.quantized = matrix,
     .bias = variant & 2 ? bias : NULL,
     .n_in = n_in,
     .n_out = n_out,
@@ -495,8 +495,7 @@ check_linear (ItuningPool *pool, gsize M, gsize n_in, gsize n_out,
     ituning_quantized_get_row (matrix, row, weight + row * n_in);
   for (gsize i = 0; i < M * n_in; i++)
     x[i] = get_value (&rows.rows, i / n_in, i % n_in);
-  layer.quantized = NULL;
-  layer.weight = weight;
+  layer.weight = (ItuningMatrix){ .values = weight };
   ituning_linear_forward (pool, want, x, &layer, M, scale, accumulate);
   assert_close (got, want, M * n_out, 1e-5, 1e-5);
   clear_rows (&rows);
@@ -529,7 +528,7 @@ test_result_does_not_depend_on_threads (void)
   g_autofree float *one = g_new (float, M *N_OUT);
   g_autofree float *many = g_new (float, M *N_OUT);
   ItuningQuantized *matrix = make_matrix (8, N_OUT, N_IN);
-  const ItuningLinear layer = { .quantized = matrix,
+  const ItuningLinear layer = { .weight.quantized = matrix,
     .n_in = N_IN,
     .n_out = N_OUT };
   g_autoptr (ItuningPool) alone = ituning_pool_new (1);
@@ -556,7 +555,7 @@ test_row_does_not_depend_on_company (void)
 
   for (guint bits = 4; bits <= 8; bits += 4) {
     ItuningQuantized *matrix = make_matrix (bits, N_OUT, N_IN);
-    const ItuningLinear layer = { .quantized = matrix,
+    const ItuningLinear layer = { .weight.quantized = matrix,
       .n_in = N_IN,
       .n_out = N_OUT };
     ituning_linear_forward (pool, all, x, &layer, M, 0.7f, FALSE);

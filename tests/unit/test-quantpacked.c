@@ -352,21 +352,22 @@ test_random_weights_have_the_type (void)
   for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
     ItuningWeights *weights = ituning_weights_new_random_of_type (1,
         types[i].type, types[i].type);
-    const ItuningQuantized *matrix;
+    ItuningMatrix matrix = ituning_weights_take_matrix (weights, 5, 64,
+        "h.0.attn.c_attn.weight");
     ItuningPartInfo info;
     float row[64], largest = 0.0f;
-    g_assert_null (ituning_weights_take_matrix (weights, &matrix, 5, 64,
-        "h.0.attn.c_attn.weight"));
-    g_assert_cmpuint (matrix->bits, ==, types[i].bits);
-    ituning_quantized_get_row (matrix, 4, row);
+    g_assert_null (matrix.values);
+    g_assert_cmpuint (matrix.quantized->bits, ==, types[i].bits);
+    ituning_matrix_get_row (&matrix, 64, 4, row);
     for (gsize j = 0; j < 64; j++)
       largest = MAX (largest, fabsf (row[j]));
     g_assert_cmpfloat (largest, >, 0.02f);
     g_assert_cmpfloat (largest, <, 0.0351f);
     /* No whole blocks; no matrix. */
-    g_assert_nonnull (ituning_weights_take_matrix (weights, &matrix, 5, 48,
-        "h.0.mlp.c_fc.weight"));
-    g_assert_null (matrix);
+    matrix = ituning_weights_take_matrix (weights, 5, 48,
+        "h.0.mlp.c_fc.weight");
+    g_assert_nonnull (matrix.values);
+    g_assert_null (matrix.quantized);
     g_assert_nonnull (
         ituning_weights_take (weights, ITUNING_SHAPE (7, 64), "wpe.weight"));
     g_assert_true (ituning_weights_finish (weights, &info, NULL));
@@ -376,18 +377,44 @@ test_random_weights_have_the_type (void)
 }
 
 static void
+test_random_weights_are_halves (void)
+{
+  for (int is_bfloat16 = 0; is_bfloat16 < 2; is_bfloat16++) {
+    const ItuningType type = is_bfloat16 ? ITUNING_TYPE_BF16 : ITUNING_TYPE_F16;
+    ItuningWeights *weights = ituning_weights_new_random_of_type (1, type,
+        type);
+    const ItuningMatrix matrix = ituning_weights_take_matrix (weights, 5, 300,
+        "h.0.attn.c_attn.weight");
+    ItuningPartInfo info;
+    float row[300], largest = 0.0f;
+    g_assert_null (matrix.values);
+    g_assert_nonnull (matrix.halves);
+    g_assert_cmpint (matrix.is_bfloat16, ==, is_bfloat16);
+    ituning_matrix_get_row (&matrix, 300, 4, row);
+    for (gsize j = 0; j < 300; j++)
+      largest = MAX (largest, fabsf (row[j]));
+    g_assert_cmpfloat (largest, >, 0.03f);
+    g_assert_cmpfloat (largest, <, 0.0351f);
+    g_assert_true (ituning_weights_finish (weights, &info, NULL));
+    g_assert_cmpint (info.type, ==, type);
+    g_assert_cmpuint (info.owned_size, ==, 2 * 5 * 300);
+    ituning_weights_free (weights);
+  }
+}
+
+static void
 test_random_vocabularies_have_another_type (void)
 {
   ItuningWeights *weights = ituning_weights_new_random_of_type (1,
       ITUNING_TYPE_Q4_0, ITUNING_TYPE_Q8_0);
-  const ItuningQuantized *blocks, *vocabulary;
+  const ItuningMatrix vocabulary = ituning_weights_take_matrix (weights, 5, 64,
+      "wte.weight");
+  const ItuningMatrix blocks = ituning_weights_take_matrix (weights, 5, 64,
+      "h.0.attn.c_attn.weight");
   ItuningPartInfo info;
 
-  ituning_weights_take_matrix (weights, &vocabulary, 5, 64, "wte.weight");
-  ituning_weights_take_matrix (weights, &blocks, 5, 64,
-      "h.0.attn.c_attn.weight");
-  g_assert_cmpuint (vocabulary->bits, ==, 8);
-  g_assert_cmpuint (blocks->bits, ==, 4);
+  g_assert_cmpuint (vocabulary.quantized->bits, ==, 8);
+  g_assert_cmpuint (blocks.quantized->bits, ==, 4);
   g_assert_true (ituning_weights_finish (weights, &info, NULL));
   ituning_weights_free (weights);
 }
@@ -435,7 +462,7 @@ static void
 test_too_large_a_value_is_told (Fixture *fixture, gconstpointer data)
 {
   float *values = (float *) fixture->model->backbone->language->layers[1]
-                      .fc.weight; /* of this test's own */
+                      .fc.weight.values; /* of this test's own */
   g_autoptr (GError) error = NULL;
 
   values[100] = 1e9f;
@@ -471,5 +498,7 @@ main (int argc, char *argv[])
       test_random_vocabularies_have_another_type);
   g_test_add_func ("/quant-packed/random-weights-have-the-type",
       test_random_weights_have_the_type);
+  g_test_add_func ("/quant-packed/random-weights-are-halves",
+      test_random_weights_are_halves);
   return g_test_run ();
 }
