@@ -343,10 +343,12 @@ get_rows (Output *self, const Entry *entry, gsize first, gsize n)
     return entry->matrix.values + first * entry->n_in;
   for (gsize row = 0; row < n; row++) {
     float *to = self->block + row * entry->n_in;
-    for (gsize i = 0; i < entry->n_in && entry->transpose; i++)
-      to[i] = entry->matrix.values[i * entry->n_out + first + row];
-    if (!entry->transpose)
+    if (entry->matrix.values == NULL) {
       ituning_matrix_get_row (&entry->matrix, entry->n_in, first + row, to);
+      continue;
+    }
+    for (gsize i = 0; i < entry->n_in; i++)
+      to[i] = entry->matrix.values[i * entry->n_out + first + row];
   }
   return self->block;
 }

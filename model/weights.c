@@ -11,11 +11,11 @@
 #include "model/tensors.h"
 
 /* The parameters of one part of a model under Hugging Face's names, which a
- * packed file has others for. Those stored as F32 are used where they are mapped,
- * if they are aligned there, and so are matrices of halves, [n_out, n_in]; others
- * are copied into memory of our own, quantised matrices as such, all else as F32. With neither tensors nor a
- * packed file they are those of another such object, or random.
- * Immutable after ituning_weights_finish (). */
+ * packed file has others for. Those stored as F32 are used where they are
+ * mapped, if they are aligned there, and so are matrices [n_out, n_in] of halves.
+ * Quantised matrices are copied as such, and all else as F32, into memory of our
+ * own. With neither tensors nor a packed file they are those of another such
+ * object, or random. Immutable after ituning_weights_finish (). */
 struct _ItuningWeights
 {
   ItuningTensors *tensors; /* owned; of a folder */

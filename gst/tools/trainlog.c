@@ -24,8 +24,6 @@ struct _ToolTrainLog
   const char *unit; /* borrowed */
   gint64 started, shown; /* monotonic time */
   guint64 n_units; /* since @started */
-  double loss_sum; /* since the last line of the log */
-  guint n_losses;
 };
 
 static gboolean
@@ -194,30 +192,25 @@ show (ToolTrainLog *self, const ItuningTrainReport *report)
 /**
  * tool_train_log_step:
  * @report: of a step
- * @due: whether it gets a line in the log, whose loss is the mean since the
- *   last one
+ * @mean_loss: (nullable): since the last line of the log, if this step gets one
  *
  * Returns: FALSE with %ITUNING_ERROR_WRITE
  */
 gboolean
 tool_train_log_step (ToolTrainLog *log, const ItuningTrainReport *report,
-    gboolean due, GError **error)
+    const double *mean_loss, GError **error)
 {
   g_autoptr (GString) line = g_string_new (NULL);
 
   log->n_units += report->n_units;
-  log->loss_sum += report->loss;
-  log->n_losses++;
   show (log, report);
-  if (!due)
+  if (mean_loss == NULL)
     return TRUE;
   g_string_printf (line, "{\"step\": %" G_GUINT64_FORMAT, report->step);
-  append_number (line, "loss", log->loss_sum / log->n_losses);
+  append_number (line, "loss", *mean_loss);
   append_number (line, "grad_norm", report->grad_norm);
   append_number (line, "learning_rate", report->learning_rate);
   g_string_append_printf (line, ", \"%s\": %zu}\n", log->unit, report->n_units);
-  log->loss_sum = 0.0;
-  log->n_losses = 0;
   return write_line (log, line, error);
 }
 

@@ -11,7 +11,7 @@ typedef struct _ToolTrainLog ToolTrainLog;
 ToolTrainLog *tool_train_log_open (const char *path, guint64 first,
     guint64 n_steps, const char *unit, GError **error);
 gboolean tool_train_log_step (ToolTrainLog *log,
-    const ItuningTrainReport *report, gboolean due, GError **error);
+    const ItuningTrainReport *report, const double *mean_loss, GError **error);
 gboolean tool_train_log_validation (ToolTrainLog *log, guint64 step,
     double loss, const ItuningMetrics *metrics, GError **error);
 gboolean tool_train_log_caption (ToolTrainLog *log, guint64 step, gsize image,

@@ -300,6 +300,8 @@ run_step (Run *self, GCancellable *cancellable, GError **error)
 {
   const ToolTrainOptions *options = self->options;
   ItuningTrainReport report;
+  double mean_loss;
+  gboolean due;
 
   if (!ituning_trainer_step (self->trainer, &report, error))
     return FALSE;
@@ -307,8 +309,11 @@ run_step (Run *self, GCancellable *cancellable, GError **error)
       !ituning_trainer_save_gradients (self->trainer, options->gradients,
           error))
     return FALSE;
-  return tool_train_log_step (self->log, &report,
-             is_due (self, options->log_every), error) &&
+  due = is_due (self, options->log_every);
+  if (due)
+    mean_loss = ituning_trainer_take_mean_loss (self->trainer);
+  return tool_train_log_step (self->log, &report, due ? &mean_loss : NULL,
+             error) &&
       validate (self, cancellable, error) &&
       (!is_due (self, options->checkpoint_every) || save (self, error));
 }

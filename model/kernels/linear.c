@@ -430,8 +430,9 @@ run_gradient_task (gsize task, guint worker, gpointer data)
 
 /* dx = dy W, of halves */
 static void
-run_gradients (ItuningPool *pool, float *dx, const float *dy,
-    const ItuningLinear *layer, gsize M, gboolean accumulate)
+run_gradients (ItuningPool *pool,
+    float *dx, /* NOLINT(readability-non-const-parameter): tasks write it */
+    const float *dy, const ItuningLinear *layer, gsize M, gboolean accumulate)
 {
   GradientJob job = { layer, dx, dy, M,
     MAX (ituning_split_evenly (layer->n_in, ITUNING_WANTED_TASKS,

@@ -258,6 +258,7 @@ ITUNING_API guint64 ituning_trainer_count_parameters (
 ITUNING_API guint64 ituning_trainer_get_step (const ItuningTrainer *trainer);
 ITUNING_API gboolean ituning_trainer_step (ItuningTrainer *trainer,
     ItuningTrainReport *report, GError **error);
+ITUNING_API double ituning_trainer_take_mean_loss (ItuningTrainer *trainer);
 ITUNING_API gboolean ituning_trainer_check (const ItuningTrainer *trainer,
     const ItuningDataset *dataset, GError **error);
 ITUNING_API gboolean ituning_trainer_evaluate (ItuningTrainer *trainer,

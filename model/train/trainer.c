@@ -19,6 +19,7 @@ struct _ItuningTrainer
   ItuningDataset *dataset; /* owned reference */
   ItuningTrainOptions options;
   guint64 step; /* steps made */
+  double losses[2]; /* their sum, and how many: since they were asked for */
   guint32 *order; /* owned: [n_captions] of @epoch */
   guint64 epoch;
   guint32 *chosen; /* owned: [batch_size * accumulate] */
@@ -275,7 +276,27 @@ ituning_trainer_step (ItuningTrainer *trainer, ItuningTrainReport *report,
   ituning_optimizer_step (parameters, trainer->task->pool, &trainer->options,
       report->step, report->grad_norm);
   trainer->step++;
+  trainer->losses[0] += report->loss;
+  trainer->losses[1]++;
   return TRUE;
+}
+
+/**
+ * ituning_trainer_take_mean_loss:
+ *
+ * Returns: the mean loss of the steps since the last call, those before a
+ *   checkpoint that the trainer went on from included; not a number when there
+ *   were none
+ */
+double
+ituning_trainer_take_mean_loss (ItuningTrainer *trainer)
+{
+  double mean;
+
+  g_return_val_if_fail (trainer != NULL, (double) NAN);
+  mean = trainer->losses[0] / trainer->losses[1];
+  trainer->losses[0] = trainer->losses[1] = 0.0;
+  return mean;
 }
 
 /**
@@ -424,8 +445,9 @@ ituning_trainer_save_gradients (ItuningTrainer *trainer, const char *path,
 /* --- checkpoints -------------------------------------------------------- */
 
 /* A checkpoint is one file of tensors: for each parameter its values under its
- * name, "exp_avg." and "exp_avg_sq." with its name, and "state": the number of
- * steps, and what the run's numbers depend on. */
+ * name, "exp_avg." and "exp_avg_sq." with its name; "losses" (F64): see
+ * ituning_trainer_take_mean_loss (); and "state": the number of steps, and what
+ * the run's numbers depend on. */
 #define N_STATE 10
 
 static guint64
@@ -490,6 +512,13 @@ ituning_trainer_save_checkpoint (ItuningTrainer *trainer, const char *path,
   g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
   get_state (trainer, state);
   g_array_append_val (tensors, tensor);
+  tensor = (ItuningTensor){ .name = "losses",
+    .type = ITUNING_TYPE_F64,
+    .n_dims = 1,
+    .dims = { G_N_ELEMENTS (trainer->losses) },
+    .data = trainer->losses,
+    .size = sizeof (trainer->losses) };
+  g_array_append_val (tensors, tensor);
   for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
     const ItuningParameter *parameter =
         g_ptr_array_index (trainer->task->parameters->list, i);
@@ -527,17 +556,20 @@ find_values (const ItuningTensors *tensors, const char *path,
 
 static gboolean
 check_state (const ItuningTrainer *self, const ItuningTensors *tensors,
-    const char *path, guint64 *step, GError **error)
+    const char *path, GError **error)
 {
   static const char *const what[N_STATE] = { NULL, "seed", "steps",
     "batch size, learning rate or the like", "number of captions",
     "number of tokens", "number of images", "number of trained parameters",
     "set of data", "model" };
   const ItuningTensor *tensor = ituning_tensors_lookup (tensors, "state");
+  const ItuningTensor *losses = ituning_tensors_lookup (tensors, "losses");
   gint64 found[N_STATE], wanted[N_STATE];
 
   if (tensor == NULL || tensor->type != ITUNING_TYPE_I64 ||
-      tensor->size != sizeof (found)) {
+      tensor->size != sizeof (found) || losses == NULL ||
+      losses->type != ITUNING_TYPE_F64 ||
+      losses->size != sizeof (self->losses)) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
         "%s: is not a checkpoint of a training run", path);
     return FALSE;
@@ -551,7 +583,6 @@ check_state (const ItuningTrainer *self, const ItuningTensors *tensors,
       return FALSE;
     }
   }
-  *step = (guint64) found[0];
   return TRUE;
 }
 
@@ -570,11 +601,10 @@ ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
 {
   static const char *const prefixes[] = { "", "exp_avg.", "exp_avg_sq." };
   g_autoptr (ItuningTensors) tensors = NULL;
-  guint64 step;
 
   g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
   tensors = ituning_tensors_open (path, error);
-  if (tensors == NULL || !check_state (trainer, tensors, path, &step, error))
+  if (tensors == NULL || !check_state (trainer, tensors, path, error))
     return FALSE;
   for (int pass = 0; pass < 2; pass++) { /* look, then take */
     for (guint i = 0; i < trainer->task->parameters->list->len; i++) {
@@ -592,6 +622,9 @@ ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
       }
     }
   }
-  trainer->step = step;
+  memcpy (&trainer->step, ituning_tensors_lookup (tensors, "state")->data,
+      sizeof (trainer->step));
+  memcpy (trainer->losses, ituning_tensors_lookup (tensors, "losses")->data,
+      sizeof (trainer->losses));
   return TRUE;
 }

@@ -182,6 +182,7 @@ check_resumed (int signal, int status)
   g_assert_cmpint (resumed->status, ==, 0);
   assert_same_output (folder, "whole", "parts", "model.safetensors");
   assert_same_output (folder, "whole", "parts", "checkpoint.safetensors");
+  assert_same_output (folder, "whole", "parts", "log.jsonl");
 }
 
 static void
