@@ -344,7 +344,7 @@ get_rows (Output *self, const Entry *entry, gsize first, gsize n)
   for (gsize row = 0; row < n; row++) {
     float *to = self->block + row * entry->n_in;
     if (entry->matrix.values == NULL) {
-      ituning_matrix_get_row (&entry->matrix, entry->n_in, first + row, to);
+      ituning_matrix_get_row (to, &entry->matrix, entry->n_in, first + row);
       continue;
     }
     for (gsize i = 0; i < entry->n_in; i++)

@@ -5,6 +5,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 static float
@@ -39,9 +41,11 @@ half_value (guint16 half)
   return from_bits (sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
+/* By instructions for it, which are exact, where the processor has them. Returns
+ * how many they took: what is left over is less than eight. */
+
 #if defined(__x86_64__)
 
-/* Exact, as the other way is. Returns how many it took: all whole eights. */
 __attribute__ ((target ("avx,f16c"))) static gsize
 convert_eights (float *out, const guint8 *half, gsize n)
 {
@@ -55,10 +59,35 @@ convert_eights (float *out, const guint8 *half, gsize n)
 }
 
 /* Compilers know the name of no f16c to ask for; who has AVX2 has it. */
-static gboolean
-can_convert_eights (void)
+static gsize
+convert_whole (float *out, const guint8 *half, gsize n)
 {
-  return __builtin_cpu_supports ("avx2") != 0;
+  return n >= 8 && __builtin_cpu_supports ("avx2")
+      ? convert_eights (out, half, n)
+      : 0;
+}
+
+#elif defined(__aarch64__)
+
+static gsize
+convert_whole (float *out, const guint8 *half, gsize n)
+{
+  gsize i = 0;
+
+  for (; i + 4 <= n; i += 4) {
+    float16x4_t halves;
+    memcpy (&halves, half + 2 * i, sizeof (halves));
+    vst1q_f32 (out + i, vcvt_f32_f16 (halves));
+  }
+  return i;
+}
+
+#else
+
+static gsize
+convert_whole (float *out, const guint8 *half, gsize n)
+{
+  return 0;
 }
 
 #endif
@@ -72,13 +101,8 @@ void
 ituning_half_to_float (float *out, const void *half, gsize n)
 {
   const guint8 *bytes = half;
-  gsize done = 0;
 
-#if defined(__x86_64__)
-  if (n >= 8 && can_convert_eights ())
-    done = convert_eights (out, bytes, n);
-#endif
-  for (gsize i = done; i < n; i++)
+  for (gsize i = convert_whole (out, bytes, n); i < n; i++)
     out[i] = half_value (read_16 (bytes + 2 * i));
 }
 
@@ -94,6 +118,23 @@ ituning_bfloat16_to_float (float *out, const void *bfloat16, gsize n)
 
   for (gsize i = 0; i < n; i++)
     out[i] = from_bits ((guint32) read_16 (bytes + 2 * i) << 16);
+}
+
+/**
+ * ituning_floats_read:
+ * @out: [@n] output
+ * @data: [@n] values of @type, at any address
+ * @type: F32, F16 or BF16
+ */
+void
+ituning_floats_read (float *out, const void *data, ItuningType type, gsize n)
+{
+  if (type == ITUNING_TYPE_F16)
+    ituning_half_to_float (out, data, n);
+  else if (type == ITUNING_TYPE_BF16)
+    ituning_bfloat16_to_float (out, data, n);
+  else
+    memcpy (out, data, n * sizeof (float));
 }
 
 /**

@@ -149,8 +149,8 @@ ituning_language_new_packed (ItuningGguf *packed, ItuningPool *pool,
 void
 ituning_language_embed (const ItuningLanguage *language, float *x, guint32 id)
 {
-  ituning_matrix_get_row (&language->token_embeddings, language->config.n_embd,
-      id, x);
+  ituning_matrix_get_row (x, &language->token_embeddings,
+      language->config.n_embd, id);
 }
 
 /**

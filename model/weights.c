@@ -1,41 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/weights.h"
-
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "model/half.h"
-#include "model/kernels/kernels.h"
-#include "model/names.h"
-#include "model/tensors.h"
-
-/* The parameters of one part of a model under Hugging Face's names, which a
- * packed file has others for. Those stored as F32 are used where they are
- * mapped, if they are aligned there, and so are matrices [n_out, n_in] of halves.
- * Quantised matrices are copied as such, and all else as F32, into memory of our
- * own. With neither tensors nor a packed file they are those of another such
- * object, or random. Immutable after ituning_weights_finish (). */
-struct _ItuningWeights
-{
-  ItuningTensors *tensors; /* owned; of a folder */
-  ItuningGguf *packed; /* owned reference: in place of @tensors */
-  const ItuningWeights *source; /* borrowed: what this is a copy of; or NULL */
-  char *prefix; /* owned: before every name in the file */
-  GArray *taken; /* owned: ItuningTensor with owned full names: of F32, or of
-                  * halves that are used in place; no data if quantised */
-  GPtrArray *quantized; /* owned: ItuningQuantized of each that was taken; NULL
-                         * for others */
-  GPtrArray *owned; /* owned: converted or random values */
-  guint64 random; /* state of the generator */
-  ItuningType random_type; /* of the matrices that it makes */
-  ItuningType random_vocabulary; /* of those with a row for each token */
-  ItuningPool *pool; /* borrowed while all is taken: to convert with; or NULL */
-  ItuningWeightsStore store; /* where values go; or NULL */
-  gpointer store_data;
-  ItuningPartInfo info;
-  GError *failure; /* owned: the first one */
-};
+#include "model/weightsprivate.h"
 
 static void
 clear_taken (gpointer tensor)
@@ -209,17 +173,19 @@ ituning_weights_set_store (ItuningWeights *weights, ItuningWeightsStore store,
   weights->store_data = data;
 }
 
-static gboolean
-is_random (const ItuningWeights *self)
-{
-  return self->tensors == NULL && self->packed == NULL;
-}
+/* --- what is there ------------------------------------------------------ */
 
-static const ItuningTensor *
-find_taken (const ItuningWeights *self, const char *name)
+/**
+ * ituning_weights_find_taken:
+ * @name: full name
+ *
+ * Returns: (transfer none) (nullable): what was taken under it
+ */
+const ItuningTensor *
+ituning_weights_find_taken (const ItuningWeights *weights, const char *name)
 {
-  for (guint i = 0; i < self->taken->len; i++) {
-    const ItuningTensor *tensor = &g_array_index (self->taken, ItuningTensor,
+  for (guint i = 0; i < weights->taken->len; i++) {
+    const ItuningTensor *tensor = &g_array_index (weights->taken, ItuningTensor,
         i);
     if (g_str_equal (tensor->name, name))
       return tensor;
@@ -227,21 +193,53 @@ find_taken (const ItuningWeights *self, const char *name)
   return NULL;
 }
 
-/* What the file calls the tensor @name; a packed one has no such tensor where
- * there is no name for it. */
-static char *
-name_stored (const ItuningWeights *self, const char *name)
+/**
+ * ituning_weights_name_stored:
+ * @name: full name
+ *
+ * Returns: (transfer full): what the file calls it; a packed one has no such
+ *   tensor where there is no name for it
+ */
+char *
+ituning_weights_name_stored (const ItuningWeights *weights, const char *name)
 {
-  char *packed = self->packed != NULL ? ituning_name_pack (name, NULL) : NULL;
+  char *packed = weights->packed != NULL ? ituning_name_pack (name, NULL)
+                                         : NULL;
 
   return packed != NULL ? packed : g_strdup (name);
 }
 
-static const ItuningTensor *
-find_stored (const ItuningWeights *self, const char *stored)
+/**
+ * ituning_weights_find_stored:
+ * @stored: a name in the file
+ *
+ * Returns: (transfer none) (nullable): the tensor of that name
+ */
+const ItuningTensor *
+ituning_weights_find_stored (const ItuningWeights *weights, const char *stored)
 {
-  return self->packed != NULL ? ituning_gguf_lookup (self->packed, stored)
-                              : ituning_tensors_lookup (self->tensors, stored);
+  return weights->packed != NULL
+      ? ituning_gguf_lookup (weights->packed, stored)
+      : ituning_tensors_lookup (weights->tensors, stored);
+}
+
+/**
+ * ituning_weights_fail:
+ * @stored: name of a tensor, as the file has it
+ * @what: what is wrong with it
+ *
+ * Keeps the first failure for ituning_weights_finish ().
+ */
+void
+ituning_weights_fail (ItuningWeights *weights, ItuningError code,
+    const char *stored, const char *what)
+{
+  if (weights->failure == NULL)
+    weights->failure = g_error_new (ITUNING_ERROR, (int) code,
+        "%s: tensor \"%s\" %s",
+        weights->packed != NULL ? ituning_gguf_get_path (weights->packed)
+                                : ituning_tensors_get_path (weights->tensors),
+        stored, what);
 }
 
 /**
@@ -254,306 +252,26 @@ gboolean
 ituning_weights_has (ItuningWeights *weights, const char *name)
 {
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
-  g_autofree char *stored = name_stored (weights, full);
+  g_autofree char *stored = ituning_weights_name_stored (weights, full);
 
   if (weights->source != NULL)
-    return find_taken (weights->source, full) != NULL;
-  return is_random (weights) || find_stored (weights, stored) != NULL;
+    return ituning_weights_find_taken (weights->source, full) != NULL;
+  return ituning_weights_is_random (weights) ||
+      ituning_weights_find_stored (weights, stored) != NULL;
 }
 
-#define LARGE_PAGE ((gsize) 2 << 20)
-
-/* Memory that is about to be filled comes in large pages, where there are such:
- * a page at a time takes longer than to fill it. What is left over stays small. */
-static float *
-allocate_values (gsize n)
-{
-  const gsize size = n * sizeof (float);
-  float *values = g_aligned_alloc (MAX (n, 1), sizeof (float),
-      size >= LARGE_PAGE ? LARGE_PAGE : 64);
-
-#ifdef MADV_HUGEPAGE
-  if (size >= LARGE_PAGE)
-    madvise (values, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-#endif
-  return values;
-}
-
-static float *
-own_values (ItuningWeights *self, gsize n)
-{
-  float *values = allocate_values (n);
-
-  g_ptr_array_add (self->owned, values);
-  self->info.owned_size += n * sizeof (float);
-  return values;
-}
-
-/* Uniform in +-0.035, whose standard deviation is GPT-2's initial 0.02. */
-static void
-fill_random (ItuningWeights *self, float *values, gsize n)
-{
-  guint64 state = self->random;
-
-  for (gsize i = 0; i < n; i++) {
-    state ^= state << 13; /* Marsaglia's xorshift64 */
-    state ^= state >> 7;
-    state ^= state << 17;
-    values[i] = ((float) (state >> 40) / 0x1p24f - 0.5f) * 0.07f;
-  }
-  self->random = state;
-}
-
-static const float *
-make_random (ItuningWeights *self, const char *name, const gsize *dims,
-    gsize n_dims, gsize n)
-{
-  float *values = own_values (self, n);
-
-  if (n_dims == 1 && g_str_has_suffix (name, ".weight")) {
-    for (gsize i = 0; i < n; i++)
-      values[i] = 1.0f;
-    return values;
-  }
-  fill_random (self, values, n);
-  return values;
-}
-
-static gboolean
-same_shape (const ItuningTensor *tensor, const gsize *dims, gsize n_dims)
-{
-  if (tensor->n_dims != n_dims)
-    return FALSE;
-  for (gsize i = 0; i < n_dims; i++)
-    if (tensor->dims[i] != dims[i])
-      return FALSE;
-  return TRUE;
-}
-
-static void
-fail (ItuningWeights *self, ItuningError code, const char *name,
-    const char *what)
-{
-  if (self->failure == NULL)
-    self->failure = g_error_new (ITUNING_ERROR, (int) code,
-        "%s: tensor \"%s\" %s",
-        self->packed != NULL ? ituning_gguf_get_path (self->packed)
-                             : ituning_tensors_get_path (self->tensors),
-        name, what);
-}
-
-/* Gives back the memory of mapped pages that will not be read again. */
-static void
-drop_pages (const void *data, gsize size)
-{
-  const gsize page = (gsize) sysconf (_SC_PAGESIZE);
-  const gsize start = ((gsize) data + page - 1) / page * page;
-  const gsize end = ((gsize) data + size) / page * page;
-
-  if (end > start)
-    madvise ((void *) start, end - start, MADV_DONTNEED);
-}
-
-/* --- reading ------------------------------------------------------------ */
-
-/* Values that one task converts and checks, while they are near. */
-#define CHUNK ((gsize) 1 << 16)
-
-/* Reading a tensor of floats, or a quantised one. */
-typedef struct
-{
-  const ItuningTensor *tensor;
-  float *values; /* where floats go; NULL when they are used as they are */
-  gsize n;
-  ItuningQuantized *matrix; /* where rows of blocks go */
-  gint finite; /* set to FALSE by the task that finds one that is not */
-} Reading;
-
-static void
-copy_floats (float *to, const ItuningTensor *from, gsize first, gsize n)
-{
-  const guint8 *data = (const guint8 *) from->data +
-      first * ituning_type_size (from->type);
-
-  if (from->type == ITUNING_TYPE_F32)
-    memcpy (to, data, n * sizeof (float));
-  else if (from->type == ITUNING_TYPE_F16)
-    ituning_half_to_float (to, data, n);
-  else
-    ituning_bfloat16_to_float (to, data, n);
-}
-
-static gboolean
-are_finite (const void *data, ItuningType type, gsize n)
-{
-  return type == ITUNING_TYPE_F32
-      ? ituning_kernels_get ()->all_finite (data, n)
-      : ituning_halves_are_finite (data, n, type == ITUNING_TYPE_BF16);
-}
-
-static void
-read_chunk (gsize task, guint worker, gpointer data)
-{
-  Reading *job = data;
-  const gsize first = task * CHUNK, n = MIN (CHUNK, job->n - first);
-  gboolean finite;
-
-  if (job->values != NULL) {
-    copy_floats (job->values + first, job->tensor, first, n);
-    finite = are_finite (job->values + first, ITUNING_TYPE_F32, n);
-  } else {
-    finite = are_finite ((const guint8 *) job->tensor->data +
-            first * ituning_type_size (job->tensor->type),
-        job->tensor->type, n);
-  }
-  if (!finite)
-    g_atomic_int_set (&job->finite, FALSE);
-}
-
-/* A panel of rows, which lie beside each other. */
-static void
-read_panel (gsize task, guint worker, gpointer data)
-{
-  Reading *job = data;
-  const gsize first = task * ITUNING_QUANT_PANEL;
-  const gsize end = MIN (first + ITUNING_QUANT_PANEL, job->matrix->n_out);
-  const gsize row_size = (gsize) ituning_type_row_size (job->tensor->type,
-      job->matrix->n_in);
-
-  for (gsize row = first; row < end; row++)
-    if (!ituning_quantized_set_row (job->matrix, row,
-            (const guint8 *) job->tensor->data + row * row_size))
-      g_atomic_int_set (&job->finite, FALSE);
-}
-
-/* Returns FALSE when something is a NaN or an infinity. */
-static gboolean
-read_all (ItuningWeights *self, gsize n_tasks, ItuningPoolFunc func,
-    Reading *job)
-{
-  job->finite = TRUE;
-  if (self->pool != NULL)
-    ituning_pool_run (self->pool, n_tasks, func, job);
-  for (gsize task = 0; self->pool == NULL && task < n_tasks; task++)
-    func (task, 0, job);
-  return job->finite;
-}
-
-/* Uses it where it is; FALSE when something is a NaN or an infinity. */
-static gboolean
-use_in_place (ItuningWeights *self, const ItuningTensor *tensor,
-    const char *name, gsize n)
-{
-  Reading job = { .tensor = tensor, .n = n };
-
-  self->info.mapped_size += tensor->size;
-  if (read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job))
-    return TRUE;
-  fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-  return FALSE;
-}
-
-/* F32 is used in place where it is aligned; all else is copied. */
-static const float *
-as_floats (ItuningWeights *self, const ItuningTensor *tensor, const char *name,
-    gsize n)
-{
-  const gboolean aligned = (gsize) tensor->data % sizeof (float) == 0;
-  Reading job = { .tensor = tensor, .n = n };
-
-  if (tensor->type == ITUNING_TYPE_F32 && aligned)
-    return use_in_place (self, tensor, name, n) ? tensor->data : NULL;
-  job.values = own_values (self, n);
-  if (!read_all (self, (n + CHUNK - 1) / CHUNK, read_chunk, &job)) {
-    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-    return NULL;
-  }
-  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
-    drop_pages (tensor->data, tensor->size);
-  return job.values;
-}
-
-/* The tensor of a file, if it is there and of that shape. */
-static const ItuningTensor *
-check_stored (ItuningWeights *self, const char *name, const gsize *dims,
-    gsize n_dims)
-{
-  const ItuningTensor *tensor = find_stored (self, name);
-
-  if (tensor == NULL) {
-    fail (self, ITUNING_ERROR_MISMATCH, name, "is missing");
-    return NULL;
-  }
-  if (!same_shape (tensor, dims, n_dims)) {
-    g_autofree char *wanted = ituning_tensor_describe_dims (dims, n_dims);
-    g_autofree char *found = ituning_tensor_describe_dims (tensor->dims,
-        tensor->n_dims);
-    g_autofree char *what =
-        g_strdup_printf ("has the shape %s, wanted %s by the config", found,
-            wanted);
-    fail (self, ITUNING_ERROR_MISMATCH, name, what);
-    return NULL;
-  }
-  return tensor;
-}
-
-static const float *
-take_stored (ItuningWeights *self, const char *name, const gsize *dims,
-    gsize n_dims, gsize n)
-{
-  const ItuningTensor *tensor = check_stored (self, name, dims, n_dims);
-
-  if (tensor == NULL)
-    return NULL;
-  if (tensor->type > ITUNING_TYPE_BF16) {
-    g_autofree char *what =
-        g_strdup_printf ("is of type %s, wanted F32, F16 or BF16",
-            ituning_type_name (tensor->type));
-    fail (self, ITUNING_ERROR_UNSUPPORTED, name, what);
-    return NULL;
-  }
-  self->info.type = MAX (self->info.type, tensor->type);
-  return as_floats (self, tensor, name, n);
-}
-
-/* What was taken from what this is a copy of, in memory of this. */
-static const float *
-copy_taken (ItuningWeights *self, const char *full, const gsize *dims,
-    gsize n_dims, gsize n)
-{
-  float *values = self->store != NULL
-      ? self->store (self->store_data, full, dims, n_dims)
-      : own_values (self, n);
-
-  copy_floats (values, find_taken (self->source, full), 0, n);
-  return values;
-}
-
-/* Where the values of a tensor are found, and then where they stay. */
-static const float *
-find_values (ItuningWeights *self, const char *full, const gsize *dims,
-    gsize n_dims, gsize n)
-{
-  g_autofree char *stored = name_stored (self, full);
-  const float *values;
-
-  if (self->source != NULL)
-    return copy_taken (self, full, dims, n_dims, n);
-  values = is_random (self) ? make_random (self, stored, dims, n_dims, n)
-                            : take_stored (self, stored, dims, n_dims, n);
-  return values != NULL && self->store != NULL
-      ? memcpy (self->store (self->store_data, full, dims, n_dims), values,
-            n * sizeof (float))
-      : values;
-}
-
-/* --- matrices in other forms -------------------------------------------- */
-
-/* What a packed file of @type has a tensor as, or of @vocabulary where it has a
- * row for each token. Rows of blocks are whole ones. */
-static ItuningType
-choose_type (ItuningNameKind kind, ItuningType type, ItuningType vocabulary,
-    gsize n_in)
+/**
+ * ituning_weights_choose_type:
+ * @kind: what the tensor is
+ * @type: what a packed file has matrices as
+ * @vocabulary: what it has those as that have a row for each token
+ * @n_in: columns; blocks want whole ones
+ *
+ * Returns: what it has this one as
+ */
+ItuningType
+ituning_weights_choose_type (ItuningNameKind kind, ItuningType type,
+    ItuningType vocabulary, gsize n_in)
 {
   const ItuningType wanted = kind == ITUNING_NAME_VOCABULARY ? vocabulary
                                                              : type;
@@ -563,192 +281,33 @@ choose_type (ItuningNameKind kind, ItuningType type, ItuningType vocabulary,
   return kind != ITUNING_NAME_PLAIN && fits ? wanted : ITUNING_TYPE_F32;
 }
 
-/* Of a matrix that is made here: as a packed file has it. */
-static ItuningType
-choose_random_type (const ItuningWeights *self, const char *full, gsize n_in)
-{
-  ItuningNameKind kind;
-
-  g_free (ituning_name_pack (full, &kind));
-  return choose_type (kind, self->random_type, self->random_vocabulary, n_in);
-}
-
-static gboolean
-is_of_halves (ItuningType type)
-{
-  return type == ITUNING_TYPE_F16 || type == ITUNING_TYPE_BF16;
-}
-
-/* --- matrices of halves ------------------------------------------------- */
-
-static void
-set_halves (ItuningWeights *self, ItuningMatrix *matrix, const void *halves,
-    ItuningType type)
-{
-  matrix->halves = halves;
-  matrix->is_bfloat16 = type == ITUNING_TYPE_BF16;
-  self->info.type = MAX (self->info.type, type);
-}
-
-static void
-make_random_halves (ItuningWeights *self, ItuningMatrix *matrix,
-    ItuningType type, gsize n)
-{
-  guint16 *halves = g_aligned_alloc (n, sizeof (guint16), 64);
-  float part[256];
-
-  g_ptr_array_add (self->owned, halves);
-  self->info.owned_size += n * sizeof (guint16);
-  for (gsize i = 0; i < n; i += G_N_ELEMENTS (part)) {
-    const gsize count = MIN (G_N_ELEMENTS (part), n - i);
-    fill_random (self, part, count);
-    if (type == ITUNING_TYPE_F16)
-      ituning_half_from_float (halves + i, part, count);
-    else
-      ituning_bfloat16_from_float (halves + i, part, count);
-  }
-  set_halves (self, matrix, halves, type);
-}
-
-static void
-read_halves (ItuningWeights *self, ItuningMatrix *matrix, const char *full,
-    const gsize *dims)
-{
-  g_autofree char *name = name_stored (self, full);
-  const ItuningTensor *tensor = find_stored (self, name);
-
-  if (tensor != NULL && is_of_halves (tensor->type) &&
-      check_stored (self, name, dims, 2) != NULL &&
-      use_in_place (self, tensor, name, dims[0] * dims[1]))
-    set_halves (self, matrix, tensor->data, tensor->type);
-}
-
-/* Leaves @matrix empty when there are none, or they are to be trained. */
-static void
-find_halves (ItuningWeights *self, ItuningMatrix *matrix, const char *full,
-    const gsize *dims)
-{
-  if (self->source != NULL || self->store != NULL)
-    return;
-  if (is_random (self)) {
-    const ItuningType type = choose_random_type (self, full, dims[1]);
-    if (is_of_halves (type))
-      make_random_halves (self, matrix, type, dims[0] * dims[1]);
-  } else {
-    read_halves (self, matrix, full, dims);
-  }
-}
-
-/* --- quantised matrices ------------------------------------------------- */
-
-static ItuningQuantized *
-own_quantized (ItuningWeights *self, guint bits, const gsize *dims)
-{
-  ItuningQuantized *matrix = ituning_quantized_new (bits, dims[0], dims[1]);
-
-  self->info.owned_size += ituning_quantized_get_size (matrix);
-  return matrix;
-}
-
-/* As a packed file has them: of those that it quantises. */
-static ItuningQuantized *
-make_random_quantized (ItuningWeights *self, const char *full,
-    const gsize *dims)
-{
-  g_autofree float *row = g_new (float, dims[1]);
-  g_autofree guint8 *blocks = NULL;
-  const ItuningType type = choose_random_type (self, full, dims[1]);
-  const guint bits = ituning_type_bits (type);
-  ItuningQuantized *matrix;
-
-  if (bits == 0)
-    return NULL;
-  matrix = own_quantized (self, bits, dims);
-  blocks = g_malloc ((gsize) ituning_type_row_size (type, dims[1]));
-  for (gsize i = 0; i < dims[0]; i++) {
-    fill_random (self, row, dims[1]);
-    ituning_quant_encode (bits, blocks, row, dims[1]);
-    ituning_quantized_set_row (matrix, i, blocks);
-  }
-  self->info.type = MAX (self->info.type, type);
-  return matrix;
-}
-
-/* %NULL when the file has floats, or none of that shape. */
-static ItuningQuantized *
-read_quantized (ItuningWeights *self, const char *full, const gsize *dims)
-{
-  g_autofree char *name = name_stored (self, full);
-  const ItuningTensor *tensor = find_stored (self, name);
-  const guint bits = tensor != NULL ? ituning_type_bits (tensor->type) : 0;
-  Reading job = { .tensor = tensor };
-  ItuningQuantized *matrix;
-
-  if (bits == 0 || check_stored (self, name, dims, 2) == NULL)
-    return NULL;
-  job.matrix = matrix = own_quantized (self, bits, dims);
-  if (!read_all (self, matrix->n_panels, read_panel, &job))
-    fail (self, ITUNING_ERROR_NUMERIC, name, "holds a NaN or an infinity");
-  if (self->packed == NULL || ituning_gguf_is_mapped (self->packed))
-    drop_pages (tensor->data, tensor->size);
-  self->info.type = MAX (self->info.type, tensor->type);
-  return matrix;
-}
-
-static ItuningQuantized *
-find_quantized (ItuningWeights *self, const char *full, const gsize *dims)
-{
-  if (self->source != NULL)
-    return NULL;
-  return is_random (self) ? make_random_quantized (self, full, dims)
-                          : read_quantized (self, full, dims);
-}
-
 /* --- taking ------------------------------------------------------------- */
 
-/* What was taken is kept, in the form that it has. */
-static void
-keep_taken (ItuningWeights *self, ItuningTensor *taken,
-    const ItuningMatrix *matrix, ItuningQuantized *quantized)
-{
-  gsize n = 1;
-
-  for (guint i = 0; i < taken->n_dims; i++)
-    n *= taken->dims[i]; /* bounded by the configs */
-  taken->type = matrix->halves == NULL ? ITUNING_TYPE_F32
-      : matrix->is_bfloat16            ? ITUNING_TYPE_BF16
-                                       : ITUNING_TYPE_F16;
-  taken->data = matrix->halves != NULL ? matrix->halves : matrix->values;
-  if (taken->data != NULL)
-    taken->size = n * ituning_type_size (taken->type);
-  self->info.n_parameters += n;
-  g_array_append_val (self->taken, *taken);
-  g_ptr_array_add (self->quantized, quantized);
-}
-
-/* F32; or, of a matrix, the form that it has in the file. */
+/* F32; or, of a matrix, the form that it has in the file. It is kept so. */
 static ItuningMatrix
 take (ItuningWeights *self, gboolean is_matrix, const gsize *dims, gsize n_dims,
     const char *name)
 {
   ItuningTensor taken = { .n_dims = (guint) n_dims };
-  ItuningQuantized *quantized = NULL;
-  ItuningMatrix matrix = { 0 };
+  ItuningMatrix found = { 0 };
   gsize n = 1;
 
   for (gsize i = 0; i < n_dims; i++) {
     taken.dims[i] = dims[i];
-    n *= dims[i];
+    n *= dims[i]; /* bounded by the configs */
   }
   taken.name = g_strconcat (self->prefix, name, NULL);
-  if (is_matrix)
-    matrix.quantized = quantized = find_quantized (self, taken.name, dims);
-  if (is_matrix && quantized == NULL && self->failure == NULL)
-    find_halves (self, &matrix, taken.name, dims);
-  if (matrix.halves == NULL && quantized == NULL && self->failure == NULL)
-    matrix.values = find_values (self, taken.name, dims, n_dims, n);
-  keep_taken (self, &taken, &matrix, quantized);
-  return matrix;
+  ituning_weights_find (&found, self, taken.name, is_matrix, dims, n_dims);
+  taken.type = found.halves == NULL ? ITUNING_TYPE_F32
+      : found.is_bfloat16           ? ITUNING_TYPE_BF16
+                                    : ITUNING_TYPE_F16;
+  taken.data = found.halves != NULL ? found.halves : found.values;
+  if (taken.data != NULL)
+    taken.size = n * ituning_type_size (taken.type);
+  self->info.n_parameters += n;
+  g_array_append_val (self->taken, taken);
+  g_ptr_array_add (self->quantized, (gpointer) found.quantized);
+  return found;
 }
 
 /**
@@ -829,10 +388,11 @@ void
 ituning_weights_refuse (ItuningWeights *weights, const char *name)
 {
   g_autofree char *full = g_strconcat (weights->prefix, name, NULL);
-  g_autofree char *stored = name_stored (weights, full);
+  g_autofree char *stored = ituning_weights_name_stored (weights, full);
 
-  if (!is_random (weights) && find_stored (weights, stored) != NULL)
-    fail (weights, ITUNING_ERROR_MISMATCH, stored,
+  if (!ituning_weights_is_random (weights) &&
+      ituning_weights_find_stored (weights, stored) != NULL)
+    ituning_weights_fail (weights, ITUNING_ERROR_MISMATCH, stored,
         "is of a layer that the config does not have");
 }
 
@@ -875,22 +435,25 @@ ituning_weights_pack (const ItuningWeights *weights, ItuningType type,
         i);
     const ItuningQuantized *quantized = g_ptr_array_index (weights->quantized,
         i);
-    const ItuningMatrix matrix = { .halves = taken->data,
-      .is_bfloat16 = taken->type == ITUNING_TYPE_BF16,
-      .quantized = quantized };
-    ItuningNameKind kind;
+    ItuningNameKind kind = ITUNING_NAME_PLAIN;
     g_autofree char *name = ituning_name_pack (taken->name, &kind);
     const gboolean transpose = kind == ITUNING_NAME_CONV1D &&
         !ituning_weights_is_packed (weights);
     const gsize reversed[] = { taken->dims[1], taken->dims[0] };
     const gsize *dims = transpose ? reversed : taken->dims;
-    const ItuningType as = choose_type (kind, type, vocabulary,
+    const ItuningType as = ituning_weights_choose_type (kind, type, vocabulary,
         dims[taken->n_dims - 1]);
-    if (quantized != NULL || taken->type != ITUNING_TYPE_F32)
+    if (quantized != NULL || taken->type != ITUNING_TYPE_F32) {
+      const ItuningMatrix matrix = { .halves = quantized == NULL ? taken->data
+                                                                 : NULL,
+        .is_bfloat16 = taken->type == ITUNING_TYPE_BF16,
+        .quantized = quantized };
+      g_assert (!transpose);
       ituning_gguf_writer_add_matrix (writer, name, as, &matrix, dims[0],
           dims[1]);
-    else
-      ituning_gguf_writer_add_tensor (writer, name, as, dims, taken->n_dims,
-          taken->data, transpose);
+      continue;
+    }
+    ituning_gguf_writer_add_tensor (writer, name, as, dims, taken->n_dims,
+        taken->data, transpose);
   }
 }

@@ -268,7 +268,9 @@ tool_features_run (char **argv, GCancellable *cancellable, GError **error)
     { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
         "Cut captions to this many tokens, BOS and EOS counted (64)", "N" },
     { "pixels", 0, 0, G_OPTION_ARG_INT64, &given.pixels,
-        "Write the images themselves, this large, for `pretrain clip`", "N" },
+        "Write the images themselves, squashed into squares of this size, for "
+        "`pretrain clip`",
+        "N" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,
         "With --pixels: folder with vocab.json and merges.txt", "DIR" },
     { "strict", 0, 0, G_OPTION_ARG_NONE, &given.strict,

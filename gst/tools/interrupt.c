@@ -11,9 +11,9 @@ struct _ToolInterrupt
   int pipe_fd; /* immutable: the end to read numbers of signals from */
   GCancellable *cancellable; /* owned; has a lock of its own */
   int signal; /* atomic: the one that came, or 0 */
-  GMutex lock; /* guards `waits` */
+  GMutex lock; /* guards `running` */
   GCond started;
-  gboolean waits; /* whether the thread runs */
+  gboolean running; /* whether the thread is */
 };
 
 /* Set once before the handler is: all that a handler can reach. */
@@ -37,7 +37,7 @@ wait_for_signals (gpointer data)
   guint8 number;
 
   g_mutex_lock (&self->lock);
-  self->waits = TRUE;
+  self->running = TRUE;
   g_cond_signal (&self->started);
   g_mutex_unlock (&self->lock);
   while (read (self->pipe_fd, &number, 1) == 1) {
@@ -79,7 +79,7 @@ tool_interrupt_catch (void)
   /* A process that ended while the thread is being made would seem to leak what
    * the C library makes it with. */
   g_mutex_lock (&self->lock);
-  while (!self->waits)
+  while (!self->running)
     g_cond_wait (&self->started, &self->lock);
   g_mutex_unlock (&self->lock);
   sigaction (SIGINT, &action, NULL);

@@ -82,7 +82,8 @@ scene_patterns_get_name (gsize index)
 static GstSample *
 pull_sample (const char *line, GError **error)
 {
-  g_autoptr (GstElement) pipeline = gst_parse_launch (line, error);
+  g_autoptr (GstElement) pipeline = gst_parse_launch_full (line, NULL,
+      GST_PARSE_FLAG_FATAL_ERRORS, error);
   g_autoptr (GstElement) sink = NULL;
   GstSample *sample = NULL, *next;
 
@@ -118,9 +119,9 @@ scene_patterns_render (gsize index, guint8 *rgb, guint width, guint height,
       "videotestsrc pattern=%s num-buffers=%u ! "
       "video/x-raw,format=I420,width=%u,height=%u,framerate=30/1 ! "
       "%s%svideoconvert ! "
-      "video/x-raw,format=RGB ! appsink name=sink sync=false",
+      "video/x-raw,format=RGB,width=%u,height=%u ! appsink name=sink sync=false",
       names[index].nick, frame + 1, width, height, coding != NULL ? coding : "",
-      coding != NULL ? " ! " : "");
+      coding != NULL ? " ! " : "", width, height);
   g_autoptr (GstSample) sample = pull_sample (line, error);
   GstVideoInfo info;
   GstVideoFrame video;

@@ -123,7 +123,8 @@ draw_pattern (const Run *self, gsize pattern, guint8 *rgb, guint width,
     guint height, GRand *rand, GError **error)
 {
   const guint frame = (guint) g_rand_int_range (rand, 0, 12);
-  g_autofree char *coding = g_rand_double (rand) < self->given->h264
+  g_autofree char *coding = self->given->h264 > 0.0 &&
+          g_rand_double (rand) < self->given->h264
       ? choose_coding (width, height, rand)
       : NULL;
 
@@ -390,7 +391,8 @@ tool_scenes_run (char **argv, GCancellable *cancellable, GError **error)
     { "grey", 0, 0, G_OPTION_ARG_DOUBLE, &given.grey,
         "Share of scenes in shades of grey (0)", "X" },
     { "h264", 0, 0, G_OPTION_ARG_DOUBLE, &given.h264,
-        "Share of patterns that have been H.264 (0); takes x264enc", "X" },
+        "Share of patterns that have been H.264 (0), by x264enc and avdec_h264",
+        "X" },
     G_OPTION_ENTRY_NULL,
   };
   g_autoptr (GOptionContext) context = tool_options_new ("[score]",

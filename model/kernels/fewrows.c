@@ -9,6 +9,8 @@
  * Compiled for the instruction set that ITUNING_TABLE names, which is AVX2 with
  * F16C: others are built of simd.h alone, this has halves to read. */
 
+G_STATIC_ASSERT (ITUNING_LANES == 8);
+
 #define INLINE static inline __attribute__ ((always_inline))
 #define UNROLL _Pragma ("GCC unroll 8")
 #define MAX_ROWS ((gsize) 6) /* whose sums fit the registers */

@@ -5,6 +5,7 @@
 
 #include "model/kernels/gemm.h"
 #include "model/kernels/quantkernels.h"
+#include "model/kernels/scratch.h"
 #include "model/kernels/tiles.h"
 
 /* Up to this many rows a product is bound by reading the weights: then a tile
@@ -25,13 +26,10 @@
 /* As ITUNING_ROWS_TILE, in whole groups; and what a task rounds to 8 bits. */
 #define QUANT_ROWS_TILE (80 * ITUNING_QUANT_GROUP)
 #define ROUNDED_TILE ((gsize) 16)
-/* Of halves: what becomes F32 at a time, for few rows and for many; and inputs
- * whose gradients a task makes. */
+/* Of halves: what becomes F32 at a time, of few rows and of many. */
 #define FEW_ROWS_OUTPUTS ((gsize) 8)
 #define FEW_ROWS_DEPTH ((gsize) 768)
 #define DEPTH ((gsize) 256)
-#define MIN_GRADIENTS ((gsize) 96)
-#define BIASES_TILE ((gsize) 32)
 
 typedef struct
 {
@@ -48,40 +46,6 @@ typedef struct
   gboolean accumulate;
   gboolean few_rows;
 } LinearJob;
-
-/* Memory that stays with the calling thread. */
-typedef struct
-{
-  gpointer bytes; /* owned */
-  gsize size;
-} Memory;
-
-static void
-free_memory (gpointer data)
-{
-  Memory *self = data;
-
-  g_free (self->bytes);
-  g_free (self);
-}
-
-static gpointer
-reserve_memory (gsize size)
-{
-  static GPrivate key = G_PRIVATE_INIT (free_memory);
-  Memory *self = g_private_get (&key);
-
-  if (self == NULL) {
-    self = g_new0 (Memory, 1);
-    g_private_set (&key, self);
-  }
-  if (self->size < size) {
-    g_free (self->bytes);
-    self->bytes = g_malloc (size);
-    self->size = size;
-  }
-  return self->bytes;
-}
 
 /* Adds the bias to what is there, or puts it there. */
 static void
@@ -168,12 +132,12 @@ multiply_halves (const LinearJob *job, gsize first, gsize n)
         weight->is_bfloat16, job->M, n, n_in, job->scale);
     return;
   }
-  part = reserve_memory (outputs * depth * sizeof (float));
+  part = ituning_scratch_reserve (outputs * depth * sizeof (float));
   for (gsize o = 0; o < n; o += outputs) {
     const gsize count = MIN (outputs, n - o);
     for (gsize k = 0; k < n_in; k += depth) {
       const gsize inputs = MIN (depth, n_in - k);
-      ituning_matrix_widen (weight, n_in, first + o, k, part, count, inputs);
+      ituning_matrix_widen (part, weight, n_in, first + o, k, count, inputs);
       multiply (job, part, inputs, first + o, count, k, inputs);
     }
   }
@@ -271,7 +235,7 @@ reserve_rows (LinearJob *job)
       ITUNING_QUANT_GROUP;
   const gsize n = M * job->layer->n_in;
   const gsize n_blocks = n / ITUNING_QUANT_BLOCK;
-  guint8 *memory = reserve_memory (
+  guint8 *memory = ituning_scratch_reserve (
       n + n_blocks * (sizeof (float) + sizeof (gint32)));
 
   job->rows = (ItuningQuantRows){
@@ -327,7 +291,8 @@ run_few_by_input (LinearJob *job, ItuningPool *pool)
                        INPUTS_UNIT),
       MIN_INPUTS);
   n_tasks = ituning_count_tiles (n_in, job->tile);
-  job->sums = reserve_memory (n_tasks * job->M * n_out * sizeof (float));
+  job->sums = ituning_scratch_reserve (
+      n_tasks * job->M * n_out * sizeof (float));
   ituning_pool_run (pool, n_tasks, run_inputs_task, job);
   ituning_pool_run (pool, ituning_count_tiles (n_out, SUMS_TILE), add_sums_task,
       job);
@@ -362,6 +327,7 @@ ituning_linear_forward (ItuningPool *pool,
     .accumulate = accumulate,
     .few_rows = M <= FEW_ROWS };
 
+  g_assert (layer->weight.values != NULL || !layer->in_major);
   if (M == 0 || layer->n_out == 0)
     return;
   if (job.few_rows && layer->in_major && job.kernels->multiply_few != NULL) {
@@ -380,107 +346,4 @@ ituning_linear_forward (ItuningPool *pool,
       ituning_count_tiles (M, job.row_tile) *
           ituning_count_tiles (layer->n_out, job.tile),
       run_linear_task, &job);
-}
-
-/* --- backward ----------------------------------------------------------- */
-
-typedef struct
-{
-  const ItuningKernels *kernels;
-  float *sums; /* [n], added to */
-  const float *rows; /* [M, n] */
-  gsize M, n;
-} SumJob;
-
-static void
-run_sum_task (gsize task, guint worker, gpointer data)
-{
-  const SumJob *job = data;
-  const gsize first = task * BIASES_TILE;
-  const gsize n = MIN (BIASES_TILE, job->n - first);
-
-  for (gsize row = 0; row < job->M; row++)
-    job->kernels->add (job->sums + first, job->rows + row * job->n + first, n);
-}
-
-typedef struct
-{
-  const ItuningLinear *layer; /* of halves */
-  float *dx;
-  const float *dy;
-  gsize M, tile;
-  gboolean accumulate;
-} GradientJob;
-
-static void
-run_gradient_task (gsize task, guint worker, gpointer data)
-{
-  const GradientJob *job = data;
-  const gsize n_in = job->layer->n_in, n_out = job->layer->n_out;
-  const gsize first = task * job->tile, n = MIN (job->tile, n_in - first);
-  float *part = reserve_memory (DEPTH * n * sizeof (float));
-
-  for (gsize o = 0; o < n_out; o += DEPTH) {
-    const gsize count = MIN (DEPTH, n_out - o);
-    ituning_matrix_widen (&job->layer->weight, n_in, o, first, part, count, n);
-    ituning_gemm (job->dx + first, n_in, job->dy + o, n_out, FALSE, part, n,
-        FALSE, job->M, n, count, 1.0f, o > 0 || job->accumulate ? 1.0f : 0.0f);
-  }
-}
-
-/* dx = dy W, of halves */
-static void
-run_gradients (ItuningPool *pool,
-    float *dx, /* NOLINT(readability-non-const-parameter): tasks write it */
-    const float *dy, const ItuningLinear *layer, gsize M, gboolean accumulate)
-{
-  GradientJob job = { layer, dx, dy, M,
-    MAX (ituning_split_evenly (layer->n_in, ITUNING_WANTED_TASKS,
-             ITUNING_COLUMNS_UNIT),
-        MIN_GRADIENTS),
-    accumulate };
-
-  ituning_pool_run (pool, ituning_count_tiles (layer->n_in, job.tile),
-      run_gradient_task, &job);
-}
-
-/**
- * ituning_linear_backward:
- * @pool: the threads to work with
- * @dx: [M, n_in] output: gradient of the input; or %NULL
- * @dweight: shaped as the layer's weight: added to; or %NULL when it is frozen
- * @dbias: [n_out]: added to; or %NULL
- * @dy: [M, n_out] gradient of x W^T + b, before any activation
- * @x: [M, n_in] input; not used when @dweight is %NULL
- * @layer: the layer
- * @M: rows
- * @accumulate: add to what @dx holds instead of replacing it
- *
- * dx = dy W, dW = dy^T x, db = the sum of dy's rows. The result does not
- * depend on the number of threads.
- */
-void
-ituning_linear_backward (ItuningPool *pool, float *dx, float *dweight,
-    float *dbias, /* NOLINT(readability-non-const-parameter): tasks write it */
-    const float *dy, const float *x, const ItuningLinear *layer, gsize M,
-    gboolean accumulate)
-{
-  const gsize n_in = layer->n_in, n_out = layer->n_out;
-  SumJob sum = { ituning_kernels_get (), dbias, dy, M, n_out };
-
-  if (dx != NULL && layer->weight.halves != NULL)
-    run_gradients (pool, dx, dy, layer, M, accumulate);
-  else if (dx != NULL)
-    ituning_gemm_run (pool, dx, n_in, dy, n_out, FALSE, layer->weight.values,
-        layer->in_major ? n_out : n_in, layer->in_major, M, n_in, n_out,
-        accumulate ? 1.0f : 0.0f);
-  if (dweight != NULL && layer->in_major)
-    ituning_gemm_run (pool, dweight, n_out, x, n_in, TRUE, dy, n_out, FALSE,
-        n_in, n_out, M, 1.0f);
-  else if (dweight != NULL)
-    ituning_gemm_run (pool, dweight, n_in, dy, n_out, TRUE, x, n_in, FALSE,
-        n_out, n_in, M, 1.0f);
-  if (dbias != NULL)
-    ituning_pool_run (pool, ituning_count_tiles (n_out, BIASES_TILE),
-        run_sum_task, &sum);
 }

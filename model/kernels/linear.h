@@ -7,8 +7,8 @@
 
 /**
  * ItuningLinear:
- * @weight: [n_out, n_in]; or [n_in, n_out] when @in_major, as GPT-2 stores it,
- *   which is F32
+ * @weight: [n_out, n_in]; or [n_in, n_out] of F32 when @in_major, as GPT-2
+ *   stores it; borrowed
  * @bias: [n_out]; or %NULL for none; borrowed likewise
  * @n_in: input width
  * @n_out: output width

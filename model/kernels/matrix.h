@@ -10,8 +10,8 @@
  * @is_bfloat16: what @halves are
  * @quantized: in blocks of 8 or 4 bits; or %NULL
  *
- * A matrix [n_out, n_in] of weights in one of three forms, which is borrowed from
- * them. The shape is known to who has it.
+ * A matrix [n_out, n_in] of weights, borrowed from them, in one of three forms:
+ * the others are %NULL. The shape is known to who has it.
  */
 typedef struct
 {
@@ -21,7 +21,7 @@ typedef struct
   const ItuningQuantized *quantized;
 } ItuningMatrix;
 
-void ituning_matrix_get_row (const ItuningMatrix *matrix, gsize n_in, gsize row,
-    float *x);
-void ituning_matrix_widen (const ItuningMatrix *matrix, gsize n_in, gsize row,
-    gsize column, float *out, gsize n_rows, gsize n_columns);
+void ituning_matrix_get_row (float *x, const ItuningMatrix *matrix, gsize n_in,
+    gsize row);
+void ituning_matrix_widen (float *out, const ItuningMatrix *matrix, gsize n_in,
+    gsize row, gsize column, gsize n_rows, gsize n_columns);

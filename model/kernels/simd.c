@@ -541,7 +541,8 @@ const ItuningKernels TABLE_NAME (ituning_kernels, ITUNING_TABLE) = {
 #endif
 #if ITUNING_LANES == 8
   .multiply_few = TABLE_NAME (ituning_multiply_few, ITUNING_TABLE),
-  .multiply_few_halves = TABLE_NAME (ituning_multiply_few_halves,
-      ITUNING_TABLE),
+#endif
+#if ITUNING_LANES >= 8 /* who has AVX-512 has AVX2 */
+  .multiply_few_halves = ituning_multiply_few_halves_avx2,
 #endif
 };

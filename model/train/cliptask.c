@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
+#include "model/preprocessconfig.h"
 #include "model/tensors.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/contrast.h"
@@ -23,6 +24,8 @@
  * is added.
  *
  * Only the vision tower is saved: the rest has done its work. */
+
+#define PREPROCESSOR "preprocessor_config.json"
 
 /* Where the logit scale begins and how far it may grow (Radford et al. 2021,
  * section 2.5). */
@@ -275,7 +278,7 @@ save (const ItuningTask *task, const char *folder, GError **error)
              ituning_vision_config_to_json (&vision->config), vision->weights,
              error) &&
       ituning_json_save (build_preprocessor_config (vision->config.image_size),
-          folder, "preprocessor_config.json", error);
+          folder, PREPROCESSOR, error);
 }
 
 static void
@@ -374,6 +377,24 @@ check_vision (const ItuningVisionConfig *wanted, const char *path,
   return FALSE;
 }
 
+/* A tower that saw the middle square of pictures would be told that it saw all. */
+static gboolean
+check_preprocessor (gsize size, const char *path, GError **error)
+{
+  g_autofree char *file = g_build_filename (path, PREPROCESSOR, NULL);
+  ItuningPreprocessConfig found;
+
+  if (!ituning_preprocess_config_load (&found, file, error))
+    return FALSE;
+  if (!found.do_center_crop && found.shortest_edge == 0 &&
+      found.size_width == size && found.size_height == size)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+      "%s: wanted whole pictures, squashed into %zu x %zu pixels", file, size,
+      size);
+  return FALSE;
+}
+
 /* Takes the vision tower's values from @path; so far it is all that is trained. */
 static gboolean
 load_vision (ClipTask *self, const char *path, GError **error)
@@ -381,7 +402,8 @@ load_vision (ClipTask *self, const char *path, GError **error)
   g_autofree char *file = g_build_filename (path, "model.safetensors", NULL);
   g_autoptr (ItuningTensors) tensors = NULL;
 
-  if (!check_vision (&self->vision->config, path, error))
+  if (!check_vision (&self->vision->config, path, error) ||
+      !check_preprocessor (self->vision->config.image_size, path, error))
     return FALSE;
   tensors = ituning_tensors_open (file, error);
   for (guint i = 0; tensors != NULL && i < self->task.parameters->list->len;

@@ -222,7 +222,7 @@ read_pixels (ItuningDataset *self, GError **error)
  * ituning_dataset_open:
  * @path: a file of features, as `ituning features` writes it: safetensors with
  *   `visual_tokens` [N, S, D] of F32, F16 or BF16 (or `pixels` [N, I, I, 3] of
- *   U8), `input_ids` [M, T] (BOS to EOS, then anything), `lengths` [M] (BOS and
+ *   U8: whole pictures, squashed), `input_ids` [M, T] (BOS to EOS, then anything), `lengths` [M] (BOS and
  *   EOS counted) and `image` [M] of I64 or I32; without `image` caption i
  *   belongs to image i
  *
@@ -414,15 +414,10 @@ read_tokens (const ItuningDataset *self, float *tokens, gsize image)
 {
   const gsize n = self->info.num_tokens * self->info.hidden_size;
   const ItuningTensor *tensor = self->visual_tokens;
-  const char *data = (const char *) tensor->data +
+  const guint8 *data = (const guint8 *) tensor->data +
       image * n * ituning_type_size (tensor->type);
 
-  if (tensor->type == ITUNING_TYPE_F32)
-    memcpy (tokens, data, n * sizeof (float));
-  else if (tensor->type == ITUNING_TYPE_F16)
-    ituning_half_to_float (tokens, (const void *) data, n);
-  else
-    ituning_bfloat16_to_float (tokens, (const void *) data, n);
+  ituning_floats_read (tokens, data, tensor->type, n);
 }
 
 /**

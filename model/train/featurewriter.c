@@ -197,7 +197,7 @@ add_weight (GChecksum *checksum, const ItuningLinear *layer)
   g_autofree float *row = g_new (float, layer->n_in);
 
   for (gsize i = 0; i < layer->n_out; i++) {
-    ituning_matrix_get_row (&layer->weight, layer->n_in, i, row);
+    ituning_matrix_get_row (row, &layer->weight, layer->n_in, i);
     g_checksum_update (checksum, (const guchar *) row,
         (gssize) (layer->n_in * sizeof (float)));
   }

@@ -567,9 +567,10 @@ check_state (const ItuningTrainer *self, const ItuningTensors *tensors,
   gint64 found[N_STATE], wanted[N_STATE];
 
   if (tensor == NULL || tensor->type != ITUNING_TYPE_I64 ||
-      tensor->size != sizeof (found) || losses == NULL ||
-      losses->type != ITUNING_TYPE_F64 ||
-      losses->size != sizeof (self->losses)) {
+      tensor->size != sizeof (found) ||
+      (losses != NULL &&
+          (losses->type != ITUNING_TYPE_F64 ||
+              losses->size != sizeof (self->losses)))) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT,
         "%s: is not a checkpoint of a training run", path);
     return FALSE;
@@ -601,6 +602,7 @@ ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
 {
   static const char *const prefixes[] = { "", "exp_avg.", "exp_avg_sq." };
   g_autoptr (ItuningTensors) tensors = NULL;
+  const ItuningTensor *losses;
 
   g_return_val_if_fail (trainer != NULL && path != NULL, FALSE);
   tensors = ituning_tensors_open (path, error);
@@ -624,7 +626,10 @@ ituning_trainer_resume (ItuningTrainer *trainer, const char *path,
   }
   memcpy (&trainer->step, ituning_tensors_lookup (tensors, "state")->data,
       sizeof (trainer->step));
-  memcpy (trainer->losses, ituning_tensors_lookup (tensors, "losses")->data,
-      sizeof (trainer->losses));
+  losses = ituning_tensors_lookup (tensors,
+      "losses"); /* once there were none */
+  memset (trainer->losses, 0, sizeof (trainer->losses));
+  if (losses != NULL)
+    memcpy (trainer->losses, losses->data, sizeof (trainer->losses));
   return TRUE;
 }

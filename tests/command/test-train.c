@@ -83,6 +83,15 @@ check_tensors (const ItuningTensors *expected, const ItuningTensors *exact,
   g_assert_cmpuint (n_checked, ==, 42);
 }
 
+static double
+read_loss (const char *line)
+{
+  const char *found = strstr (line, "\"loss\": ");
+
+  g_assert_nonnull (found);
+  return g_ascii_strtod (found + 8, NULL);
+}
+
 static void
 check_losses (const ItuningTensors *expected, const char *log)
 {
@@ -90,10 +99,8 @@ check_losses (const ItuningTensors *expected, const char *log)
   g_auto (GStrv) lines = g_strsplit (log, "\n", -1);
 
   for (guint i = 0; i < 5; i++) {
-    const char *found = strstr (lines[i], "\"loss\": ");
-    g_assert_nonnull (found);
-    g_assert_cmpfloat_with_epsilon (g_ascii_strtod (found + 8, NULL),
-        (double) losses[i], 1e-4 * (double) losses[i]);
+    g_assert_cmpfloat_with_epsilon (read_loss (lines[i]), (double) losses[i],
+        1e-4 * (double) losses[i]);
   }
 }
 
@@ -120,6 +127,67 @@ test_five_steps_are_the_references (void)
   check_tensors (expected, exact, gradients, weights);
   log = read_output (folder, "out", "log.jsonl", NULL);
   check_losses (expected, log);
+}
+
+/* Three steps through a frozen model. Returns the log. */
+static char *
+train_through (const char *folder, const char *model, const char *name)
+{
+  g_autofree char *path = g_build_filename (folder, model, NULL);
+  g_autofree char *features = find_tiny ("train_input.safetensors");
+  g_autofree char *output = g_build_filename (folder, name, NULL);
+  g_autofree char *gradients = g_strconcat (output, ".gradients", NULL);
+  g_autoptr (Run) run = run_command (NULL, "train", "--model", path,
+      "--features", features, "-o", output, "--steps", "3", "--log-every", "1",
+      "--save-gradients", gradients, NULL);
+
+  g_assert_cmpint (run->status, ==, 0);
+  return read_output (folder, name, "log.jsonl", NULL);
+}
+
+static void
+assert_same_gradients (const char *folder)
+{
+  g_autofree char *a_path = g_build_filename (folder, "a.gradients", NULL);
+  g_autofree char *b_path = g_build_filename (folder, "b.gradients", NULL);
+  g_autoptr (ItuningTensors) a = open_tensors (a_path);
+  g_autoptr (ItuningTensors) b = open_tensors (b_path);
+
+  g_assert_cmpuint (ituning_tensors_get_count (b), >, 0);
+  for (gsize i = 0; i < ituning_tensors_get_count (b); i++) {
+    const ItuningTensor *want = ituning_tensors_get (b, i);
+    if (!has_no_gradient (want->name))
+      g_assert_cmpfloat (compare (ituning_tensors_lookup (a, want->name), want),
+          <, 1e-5);
+  }
+}
+
+/* Matrices of 16 bits, used in place, and the same values as F32. */
+static void
+test_halves_are_trained_through_as_floats (void)
+{
+  static const char *const types[] = { "f16", "bf16" };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types); i++) {
+    g_autoptr (Folder) folder = make_folder ();
+    g_autofree char *tiny = find_tiny ("");
+    g_autofree char *narrow = g_build_filename (folder, "narrow.gguf", NULL);
+    g_autofree char *wide = g_build_filename (folder, "wide.gguf", NULL);
+    g_autoptr (Run) first = run_command (NULL, "convert", tiny, "--type",
+        types[i], "-o", narrow, NULL);
+    g_autoptr (Run) second = run_command (NULL, "convert", narrow, "--type",
+        "f32", "-o", wide, NULL);
+    g_autofree char *a = train_through (folder, "narrow.gguf", "a");
+    g_autofree char *b = train_through (folder, "wide.gguf", "b");
+    g_auto (GStrv) lines = g_strsplit (a, "\n", -1);
+    g_auto (GStrv) wanted = g_strsplit (b, "\n", -1);
+    g_assert_cmpint (first->status, ==, 0);
+    g_assert_cmpint (second->status, ==, 0);
+    for (guint step = 0; step < 3; step++)
+      g_assert_cmpfloat_with_epsilon (read_loss (lines[step]),
+          read_loss (wanted[step]), 1e-5);
+    assert_same_gradients (folder);
+  }
 }
 
 static void
@@ -383,6 +451,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/train/five-steps-are-the-references",
       test_five_steps_are_the_references);
+  g_test_add_func ("/train/halves-are-trained-through-as-floats",
+      test_halves_are_trained_through_as_floats);
   g_test_add_func ("/train/threads-change-nothing",
       test_threads_change_nothing);
   g_test_add_func ("/train/killed-run-goes-on-to-the-same-end",

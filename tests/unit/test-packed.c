@@ -253,7 +253,7 @@ test_memory_is_left_alone (Fixture *fixture, gconstpointer data)
   char *contents, *copy;
   gsize size;
 
-  save (bundle, fixture->path, ITUNING_TYPE_BF16);
+  save (bundle, fixture->path, ITUNING_TYPE_Q8_0);
   g_assert_true (g_file_get_contents (fixture->path, &contents, &size, NULL));
   copy = g_memdup2 (contents, size);
   bytes = g_bytes_new_take (contents, size);
@@ -597,6 +597,36 @@ test_nan_is_found (Fixture *fixture, gconstpointer data)
   assert_fails (fixture->path, "NaN");
 }
 
+/* In matrices that are used in place: the first, and the last of all. */
+static void
+test_half_that_is_not_finite_is_found (Fixture *fixture, gconstpointer data)
+{
+  static const char *const name = "blk.1.ffn_up.weight";
+  g_autoptr (ItuningModel) bundle = open_tiny ();
+
+  for (int is_last = 0; is_last < 2; is_last++) {
+    for (int is_bfloat16 = 0; is_bfloat16 < 2; is_bfloat16++) {
+      const guint16 bad = is_bfloat16 ? 0x7f80 : 0x7c01; /* infinity, a NaN */
+      g_autofree char *bytes = NULL;
+      const ItuningTensor *tensor;
+      gsize size, at;
+      save (bundle, fixture->path,
+          is_bfloat16 ? ITUNING_TYPE_BF16 : ITUNING_TYPE_F16);
+      g_assert_true (g_file_get_contents (fixture->path, &bytes, &size, NULL));
+      {
+        g_autoptr (GBytes) whole = g_bytes_new_static (bytes, size);
+        g_autoptr (ItuningGguf) gguf = ituning_gguf_new ("copy", whole, NULL);
+        tensor = ituning_gguf_lookup (gguf, name);
+        at = (gsize) ((const char *) tensor->data - bytes) +
+            (is_last ? tensor->size - sizeof (bad) : 0);
+      }
+      memcpy (bytes + at, &bad, sizeof (bad));
+      g_file_set_contents (fixture->path, bytes, (gssize) size, NULL);
+      assert_fails (fixture->path, name);
+    }
+  }
+}
+
 static void
 test_other_types_are_refused (Fixture *fixture, gconstpointer data)
 {
@@ -648,6 +678,8 @@ main (int argc, char **argv)
   ADD ("/packed/what-is-missing-is-named", test_what_is_missing_is_named);
   ADD ("/packed/what-does-not-fit-is-named", test_what_does_not_fit_is_named);
   ADD ("/packed/nan-is-found", test_nan_is_found);
+  ADD ("/packed/half-that-is-not-finite-is-found",
+      test_half_that_is_not_finite_is_found);
   ADD ("/packed/other-types-are-refused", test_other_types_are_refused);
   ADD ("/packed/a-cancelled-save-leaves-the-old",
       test_a_cancelled_save_leaves_the_old);

@@ -358,7 +358,7 @@ test_random_weights_have_the_type (void)
     float row[64], largest = 0.0f;
     g_assert_null (matrix.values);
     g_assert_cmpuint (matrix.quantized->bits, ==, types[i].bits);
-    ituning_matrix_get_row (&matrix, 64, 4, row);
+    ituning_matrix_get_row (row, &matrix, 64, 4);
     for (gsize j = 0; j < 64; j++)
       largest = MAX (largest, fabsf (row[j]));
     g_assert_cmpfloat (largest, >, 0.02f);
@@ -390,7 +390,7 @@ test_random_weights_are_halves (void)
     g_assert_null (matrix.values);
     g_assert_nonnull (matrix.halves);
     g_assert_cmpint (matrix.is_bfloat16, ==, is_bfloat16);
-    ituning_matrix_get_row (&matrix, 300, 4, row);
+    ituning_matrix_get_row (row, &matrix, 300, 4);
     for (gsize j = 0; j < 300; j++)
       largest = MAX (largest, fabsf (row[j]));
     g_assert_cmpfloat (largest, >, 0.03f);
