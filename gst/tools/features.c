@@ -268,7 +268,7 @@ tool_features_run (char **argv, GCancellable *cancellable, GError **error)
     { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
         "Cut captions to this many tokens, BOS and EOS counted (64)", "N" },
     { "pixels", 0, 0, G_OPTION_ARG_INT64, &given.pixels,
-        "Write the images themselves, squashed into squares of this size, for "
+        "Write the images themselves, their middle squares this large, for "
         "`pretrain clip`",
         "N" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,

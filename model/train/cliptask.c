@@ -253,19 +253,20 @@ identify (const ItuningTask *task, GChecksum *checksum)
       checksum);
 }
 
-/* What ituning_preprocessor_new_whole () does, for others to read. */
+/* What ituning_preprocessor_new_default () does, for others to read. */
 static JsonObject *
 build_preprocessor_config (gsize size)
 {
   JsonObject *object = json_object_new ();
-  JsonObject *square = json_object_new ();
+  JsonObject *edge = json_object_new (), *crop = json_object_new ();
 
-  json_object_set_int_member (square, "height", (gint64) size);
-  json_object_set_int_member (square, "width", (gint64) size);
+  json_object_set_int_member (edge, "shortest_edge", (gint64) size);
+  json_object_set_int_member (crop, "height", (gint64) size);
+  json_object_set_int_member (crop, "width", (gint64) size);
   json_object_set_string_member (object, "image_processor_type",
       "CLIPImageProcessor");
-  json_object_set_object_member (object, "size", square);
-  json_object_set_boolean_member (object, "do_center_crop", FALSE);
+  json_object_set_object_member (object, "size", edge);
+  json_object_set_object_member (object, "crop_size", crop);
   return object;
 }
 
@@ -377,7 +378,8 @@ check_vision (const ItuningVisionConfig *wanted, const char *path,
   return FALSE;
 }
 
-/* A tower that saw the middle square of pictures would be told that it saw all. */
+/* Training on pictures that are prepared in another way would make of the tower
+ * neither what it was nor what it says. */
 static gboolean
 check_preprocessor (gsize size, const char *path, GError **error)
 {
@@ -386,12 +388,11 @@ check_preprocessor (gsize size, const char *path, GError **error)
 
   if (!ituning_preprocess_config_load (&found, file, error))
     return FALSE;
-  if (!found.do_center_crop && found.shortest_edge == 0 &&
-      found.size_width == size && found.size_height == size)
+  if (found.do_center_crop && found.shortest_edge == size &&
+      found.crop_width == size && found.crop_height == size)
     return TRUE;
   g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-      "%s: wanted whole pictures, squashed into %zu x %zu pixels", file, size,
-      size);
+      "%s: wanted middle squares of %zu x %zu pixels", file, size, size);
   return FALSE;
 }
 

@@ -186,7 +186,7 @@ read_pixels (ItuningDataset *self, GError **error)
     return FALSE;
   }
   self->pixels = tensor;
-  self->preprocessor = ituning_preprocessor_new_whole (tensor->dims[1]);
+  self->preprocessor = ituning_preprocessor_new_default (tensor->dims[1]);
   self->info.n_images = tensor->dims[0];
   self->info.image_size = tensor->dims[1];
   return TRUE;
@@ -196,7 +196,7 @@ read_pixels (ItuningDataset *self, GError **error)
  * ituning_dataset_open:
  * @path: a file of features, as `ituning features` writes it: safetensors with
  *   `visual_tokens` [N, S, D] of F32, F16 or BF16 (or `pixels` [N, I, I, 3] of
- *   U8: whole pictures, squashed), `input_ids` [M, T] (BOS to EOS, then
+ *   U8: pictures' middle squares), `input_ids` [M, T] (BOS to EOS, then
  *   anything), `lengths` [M] (BOS and EOS counted) and `image` [M] of I64 or
  *   I32; without `image` caption i belongs to image i
  *

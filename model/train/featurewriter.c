@@ -363,7 +363,7 @@ ituning_feature_writer_check (const char *path, ItuningModel *model,
  * ituning_feature_writer_open_pixels:
  * @path: the file to write
  * @tokenizer: of the captions; its last token is BOS and EOS
- * @image_size: sides of the squares that the pictures are squashed into
+ * @image_size: sides of the pictures that are written, prepared as CLIP does
  * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
  * @source: one line that tells these images and captions from others
  *
@@ -390,10 +390,10 @@ ituning_feature_writer_open_pixels (const char *path,
   self->row_size = image_size * image_size * 3;
   self->row = g_malloc (self->row_size);
   self->pixel_values = g_new (float, self->row_size);
-  self->preprocessor = ituning_preprocessor_new_whole (image_size);
+  self->preprocessor = ituning_preprocessor_new_default (image_size);
   digest = digest_tokenizer (tokenizer);
   self->head = g_strdup_printf (
-      "pixels %s of whole pictures, vocabulary %u of %s, at most %zu tokens, %s\n",
+      "pixels %s, vocabulary %u of %s, at most %zu tokens, %s\n",
       self->shape, self->eos + 1, digest, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }

