@@ -4,8 +4,7 @@
 # captions, tokenizer, CLIP, GPT-2, then I-Tuning with both frozen. Run again,
 # it goes on where it was broken off.
 #   examples/train-scenes.sh FOLDER [SEED]
-# Leaves FOLDER/ituning.gguf, and prints how good it is. Takes GStreamer's x264enc
-# and avdec_h264 besides (gstreamer1.0-plugins-ugly, gstreamer1.0-libav).
+# Leaves FOLDER/ituning.gguf, and prints how good it is.
 set -eu -o pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=${1:?usage: $0 FOLDER [SEED]} seed=${2:-1}
@@ -41,7 +40,7 @@ train() { # FOLDER COMMAND...
 # them, as GPT-2 has read of what CLIP never saw: its captions are of all pairs.
 # Scenes in grey teach shapes without colours.
 once scenes scenes scenes --count 48000 --split train --patterns 0.2 \
-  --grey 0.4 --h264 0.5 --seed "$seed"
+  --grey 0.4 --seed "$seed"
 once text scenes text --count 8000 --split all --grey 0.4 --seed "$seed" --size 32
 once test scenes test --count 2000 --split test --seed "$((seed + 1))"
 once unseen scenes unseen --count 2000 --split unseen --seed "$((seed + 1))" --patterns 0

@@ -91,8 +91,7 @@ static void
 choose_pattern_size (GRand *rand, guint *width, guint *height)
 {
   static const guint sizes[][2] = { { 160, 120 }, { 160, 120 }, { 320, 240 },
-    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 },
-    { 1920, 1080 } };
+    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 } };
   const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes));
 
   *width = sizes[i][0];
