@@ -393,8 +393,8 @@ ituning_feature_writer_open_pixels (const char *path,
   self->preprocessor = ituning_preprocessor_new_default (image_size);
   digest = digest_tokenizer (tokenizer);
   self->head = g_strdup_printf (
-      "pixels %s, vocabulary %u of %s, at most %zu tokens, %s\n",
-      self->shape, self->eos + 1, digest, max_length, source);
+      "pixels %s, vocabulary %u of %s, at most %zu tokens, %s\n", self->shape,
+      self->eos + 1, digest, max_length, source);
   return open_files (self, error) ? g_steal_pointer (&self) : NULL;
 }
 
