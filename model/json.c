@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/json.h"
 
+#include <math.h>
+
 #include "model/files.h"
 #include "model/ituning.h"
 
@@ -226,4 +228,33 @@ ituning_json_get_string (JsonObject *object, const char *path,
     return set_type_error (error, path, member, "a string");
   *value = json_node_get_string (node);
   return TRUE;
+}
+
+/**
+ * ituning_json_get_id:
+ * @member: an id: a string or a whole number, which some write as a float; two
+ *   files need not agree on which
+ *
+ * Returns: (transfer full): the id as text, so that 42, 42.0 and "42" are one; or
+ *   %NULL when there is none
+ */
+char *
+ituning_json_get_id (JsonObject *object, const char *member)
+{
+  JsonNode *node = json_object_get_member (object, member);
+  const GType type = node != NULL ? json_node_get_value_type (node)
+                                  : G_TYPE_INVALID;
+
+  if (type == G_TYPE_STRING)
+    return json_node_dup_string (node);
+  if (type == G_TYPE_INT64)
+    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
+  if (type == G_TYPE_DOUBLE) {
+    const double value = json_node_get_double (node);
+    const double exact =
+        9007199254740992.0; /* 2^53: beyond it floats skip some */
+    if (value == floor (value) && fabs (value) < exact)
+      return g_strdup_printf ("%.0f", value);
+  }
+  return NULL;
 }

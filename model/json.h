@@ -18,5 +18,6 @@ gboolean ituning_json_get_double (JsonObject *object, const char *path,
     const char *member, double *value, GError **error);
 gboolean ituning_json_get_boolean (JsonObject *object, const char *path,
     const char *member, gboolean *value, GError **error);
+char *ituning_json_get_id (JsonObject *object, const char *member);
 gboolean ituning_json_get_string (JsonObject *object, const char *path,
     const char *member, const char **value, GError **error);

@@ -53,7 +53,7 @@ wait_for_signals (gpointer data)
 /**
  * tool_interrupt_catch:
  *
- * From now on SIGINT and SIGTERM cancel a cancellable, and a second one ends
+ * From now on SIGINT, SIGTERM and SIGHUP cancel a cancellable, and a second one ends
  * the process. To be called once.
  *
  * Returns: (transfer none) (nullable): lives as long as the process; %NULL when
@@ -64,6 +64,7 @@ tool_interrupt_catch (void)
 {
   const struct sigaction action = { .sa_handler = handle_signal,
     .sa_flags = SA_RESTART };
+  struct sigaction hangup;
   ToolInterrupt *self;
   int fds[2];
 
@@ -84,6 +85,9 @@ tool_interrupt_catch (void)
   g_mutex_unlock (&self->lock);
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
+  /* A terminal that is closed; nohup has it ignored. */
+  if (sigaction (SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    sigaction (SIGHUP, &action, NULL);
   return self;
 }
 

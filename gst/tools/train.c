@@ -113,12 +113,12 @@ write_features (const Arguments *given, ItuningModel *model,
   return tool_features_write (&what, model, cancellable, error);
 }
 
-/* What is asked of a new adapter is of no use for the one that a model has. */
+/* What is asked of a new adapter is of no use for the one that a model has, unless
+ * that is what a run before has left of it in the model's own folder. */
 static gboolean
-check_adapter (const Arguments *given, const ItuningModel *model,
-    GError **error)
+check_adapter (Arguments *given, const ItuningModel *model, GError **error)
 {
-  const ItuningTrainOptions *train = &given->train.train;
+  ItuningTrainOptions *train = &given->train.train;
   const ItuningModelInfo *info = ituning_model_get_info (model);
   const gboolean has_one = info->adapter.n_layers > 0 ||
       info->adapter.prefix_length > 0;
@@ -126,6 +126,8 @@ check_adapter (const Arguments *given, const ItuningModel *model,
       given->heads != 1 || train->scale != 1.0 || given->layers != NULL ||
       train->visual_post_layernorm;
 
+  if (has_one && asked && tool_train_goes_on (&given->train))
+    train->fresh = TRUE;
   if (!has_one || !asked || train->fresh)
     return TRUE;
   return tool_options_usage_error (error,

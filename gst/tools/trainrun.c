@@ -214,6 +214,21 @@ remove_leftovers (const char *folder)
   g_clear_pointer (&dir, g_dir_close);
 }
 
+/**
+ * tool_train_goes_on:
+ * @options: a run's, with its folder
+ *
+ * Returns: whether it goes on with what a run before has left there
+ */
+gboolean
+tool_train_goes_on (const ToolTrainOptions *options)
+{
+  g_autofree char *checkpoint = g_build_filename (options->output, CHECKPOINT,
+      NULL);
+
+  return options->resume && g_file_test (checkpoint, G_FILE_TEST_EXISTS);
+}
+
 static gboolean
 open_run (Run *self, GError **error)
 {
@@ -233,7 +248,7 @@ open_run (Run *self, GError **error)
     return FALSE;
   }
   remove_leftovers (options->output);
-  if (options->resume && g_file_test (self->checkpoint, G_FILE_TEST_EXISTS) &&
+  if (tool_train_goes_on (options) &&
       !ituning_trainer_resume (self->trainer, self->checkpoint, error))
     return FALSE;
   /* From now on the folder can be opened, also as part of a bundle, however
@@ -312,10 +327,13 @@ run_step (Run *self, GCancellable *cancellable, GError **error)
   due = is_due (self, options->log_every);
   if (due)
     mean_loss = ituning_trainer_take_mean_loss (self->trainer);
-  return tool_train_log_step (self->log, &report, due ? &mean_loss : NULL,
-             error) &&
-      validate (self, cancellable, error) &&
-      (!is_due (self, options->checkpoint_every) || save (self, error));
+  if (!tool_train_log_step (self->log, &report, due ? &mean_loss : NULL, error))
+    return FALSE;
+  if (!validate (self, cancellable, error)) {
+    save (self, NULL); /* the steps are as good as they were */
+    return FALSE;
+  }
+  return !is_due (self, options->checkpoint_every) || save (self, error);
 }
 
 /**

@@ -26,6 +26,7 @@ typedef struct
 void tool_train_options_add (ToolTrainOptions *options,
     GOptionContext *context);
 gboolean tool_train_options_check (ToolTrainOptions *options, GError **error);
+gboolean tool_train_goes_on (const ToolTrainOptions *options);
 ItuningDataset *tool_train_options_open (ToolTrainOptions *options,
     GError **error);
 void tool_train_options_clear (ToolTrainOptions *options);

@@ -157,7 +157,7 @@ set_format_error (const ItuningCaptions *captions, const char *id,
 
 static gboolean
 add_node (ItuningCaptions *captions, const char *id, JsonNode *node,
-    GError **error)
+    gboolean may_be_empty, GError **error)
 {
   g_autofree char *stripped = NULL;
 
@@ -166,30 +166,25 @@ add_node (ItuningCaptions *captions, const char *id, JsonNode *node,
     return set_format_error (captions, id, "has a caption that is no string",
         error);
   stripped = g_strstrip (json_node_dup_string (node));
-  if (*stripped == '\0')
+  if (*stripped == '\0' && !may_be_empty)
     return set_format_error (captions, id, "has an empty caption", error);
   ituning_captions_add (captions, id, json_node_get_string (node));
   return TRUE;
 }
 
-/* The id at @member as text, so that 42 and "42" are one image; or NULL. */
+/* The id at @member as text, or NULL. */
 static char *
 get_id (JsonNode *node, const char *member)
 {
-  JsonNode *id = NULL;
-
-  if (JSON_NODE_HOLDS_OBJECT (node))
-    id = json_object_get_member (json_node_get_object (node), member);
-  if (id == NULL || !JSON_NODE_HOLDS_VALUE (id))
-    return NULL;
-  if (json_node_get_value_type (id) == G_TYPE_INT64)
-    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (id));
-  return json_node_dup_string (id);
+  return JSON_NODE_HOLDS_OBJECT (node)
+      ? ituning_json_get_id (json_node_get_object (node), member)
+      : NULL;
 }
 
-/* [{"image_id": …, "caption": …}, …]; @once: no image may come twice. */
+/* [{"image_id": …, "caption": …}, …]; of @results no image may come twice, but
+ * what a model says may be nothing. */
 static gboolean
-add_annotations (ItuningCaptions *captions, JsonArray *array, gboolean once,
+add_annotations (ItuningCaptions *captions, JsonArray *array, gboolean results,
     GError **error)
 {
   for (guint i = 0; i < json_array_get_length (array); i++) {
@@ -203,11 +198,11 @@ add_annotations (ItuningCaptions *captions, JsonArray *array, gboolean once,
           captions->path, i);
       return FALSE;
     }
-    if (once && ituning_captions_find (captions, id, &image))
+    if (results && ituning_captions_find (captions, id, &image))
       return set_format_error (captions, id, "is there twice", error);
     if (!add_node (captions, id,
             json_object_get_member (json_node_get_object (node), "caption"),
-            error))
+            results, error))
       return FALSE;
   }
   return TRUE;
@@ -266,7 +261,7 @@ add_plain (ItuningCaptions *captions, JsonObject *object, GError **error)
     JsonArray *array;
 
     if (!JSON_NODE_HOLDS_ARRAY (node)) {
-      if (!add_node (captions, id, node, error))
+      if (!add_node (captions, id, node, FALSE, error))
         return FALSE;
       continue;
     }
@@ -274,7 +269,8 @@ add_plain (ItuningCaptions *captions, JsonObject *object, GError **error)
     if (json_array_get_length (array) == 0)
       return set_format_error (captions, id, "has no caption", error);
     for (guint i = 0; i < json_array_get_length (array); i++) {
-      if (!add_node (captions, id, json_array_get_element (array, i), error))
+      if (!add_node (captions, id, json_array_get_element (array, i), FALSE,
+              error))
         return FALSE;
     }
   }
@@ -331,7 +327,8 @@ add_text (ItuningCaptions *captions, const char *text, gsize size,
  * ituning_captions_load:
  * @path: a JSON file, of one of these forms:
  *   `{"annotations": [{"image_id": …, "caption": …}, …]}`, COCO's references,
- *   `[{"image_id": …, "caption": …}, …]`, COCO's results, each image once,
+ *   `[{"image_id": …, "caption": …}, …]`, COCO's results, each image once, whose
+ *   captions may be empty,
  *   `{id: caption, …}` or `{id: [caption, …], …}`
  *
  * An id may be a number or a string, which are the same when they read the

@@ -87,17 +87,6 @@ get_string (JsonObject *object, const char *member)
       : NULL;
 }
 
-/* An id is a number or a string; two files need not agree on which. */
-static char *
-get_key (JsonObject *object, const char *member)
-{
-  JsonNode *node = json_object_get_member (object, member);
-
-  if (node != NULL && json_node_get_value_type (node) == G_TYPE_INT64)
-    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
-  return g_strdup (get_string (object, member));
-}
-
 /* --- collecting --------------------------------------------------------- */
 
 static Image *
@@ -136,6 +125,16 @@ add_caption (Image *image, const char *caption)
     g_free (text);
 }
 
+/* Who asks for a split of a file that has none would get all of it. */
+static gboolean
+has_no_splits_to_choose (const ItuningPairs *self, GError **error)
+{
+  return self->split == NULL ||
+      fail (self, error,
+          "has no splits, so no \"%s\": those that Karpathy made have",
+          self->split);
+}
+
 /* --- COCO --------------------------------------------------------------- */
 
 static gboolean
@@ -144,7 +143,8 @@ read_coco_images (ItuningPairs *self, JsonArray *images, GError **error)
   for (guint i = 0; i < json_array_get_length (images); i++) {
     JsonObject *object = as_object (json_array_get_element (images, i));
     const char *name = get_string (object, "file_name");
-    g_autofree char *key = object != NULL ? get_key (object, "id") : NULL;
+    g_autofree char *key = object != NULL ? ituning_json_get_id (object, "id")
+                                          : NULL;
 
     if (name == NULL || key == NULL)
       return fail (self, error, "image %u has no \"id\" or \"file_name\"", i);
@@ -164,7 +164,9 @@ read_coco (ItuningPairs *self, JsonArray *images, JsonArray *annotations,
   for (guint i = 0; i < json_array_get_length (annotations); i++) {
     JsonObject *object = as_object (json_array_get_element (annotations, i));
     const char *caption = get_string (object, "caption");
-    g_autofree char *key = object != NULL ? get_key (object, "image_id") : NULL;
+    g_autofree char *key = object != NULL
+        ? ituning_json_get_id (object, "image_id")
+        : NULL;
     Image *image = key != NULL ? find_image (self, key) : NULL;
 
     if (caption == NULL || key == NULL)
@@ -201,8 +203,7 @@ read_karpathy (ItuningPairs *self, JsonArray *images, GError **error)
     const char *folder = get_string (object, "filepath");
     JsonArray *sentences = object != NULL ? get_array (object, "sentences")
                                           : NULL;
-    g_autofree char *path = NULL;
-    g_autofree char *key = g_strdup_printf ("%u", i);
+    g_autofree char *path = NULL, *key = NULL;
     Image *image;
 
     if (name == NULL || sentences == NULL)
@@ -210,6 +211,11 @@ read_karpathy (ItuningPairs *self, JsonArray *images, GError **error)
           i);
     if (!is_wanted (self, object))
       continue;
+    key = ituning_json_get_id (object, "cocoid"); /* of COCO's images alone */
+    if (key == NULL)
+      key = g_strdup_printf ("%u", i);
+    if (find_image (self, key) != NULL)
+      return fail (self, error, "two images have the id %s", key);
     path = folder != NULL ? g_build_filename (folder, name, NULL)
                           : g_strdup (name);
     image = add_image (self, key, path);
@@ -254,6 +260,8 @@ read_lines (ItuningPairs *self, const char *text, GError **error)
 {
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
 
+  if (!has_no_splits_to_choose (self, error))
+    return FALSE;
   for (gsize i = 0; lines[i] != NULL; i++)
     if (g_strstrip (lines[i])[0] != '\0' &&
         !read_line (self, lines[i], i + 1, error))
@@ -299,8 +307,10 @@ read_whole (ItuningPairs *self, const char *text, gsize size, GError **error)
     return fail (self, error,
         "is no list of captions: wanted COCO's or Karpathy's JSON, or lines of "
         "{\"image\", \"caption\"}");
-  return annotations != NULL ? read_coco (self, images, annotations, error)
-                             : read_karpathy (self, images, error);
+  if (annotations == NULL)
+    return read_karpathy (self, images, error);
+  return has_no_splits_to_choose (self, error) &&
+      read_coco (self, images, annotations, error);
 }
 
 static gboolean
@@ -326,8 +336,8 @@ drop_without_captions (ItuningPairs *self, GError **error)
  *   of {"image", "caption"}
  * @images: (nullable): folder that the images' names are relative to; %NULL
  *   for the current one
- * @split: (nullable): of Karpathy's file: "train" (with "restval"), "val" or
- *   "test"; %NULL for all
+ * @split: (nullable): of Karpathy's file, an error for others: "train" (with
+ *   "restval"), "val" or "test"; %NULL for all
  *
  * Images without captions are left out; line breaks in a caption become
  * spaces.

@@ -296,8 +296,14 @@ gboolean
 ituning_trainer_check (const ItuningTrainer *trainer,
     const ItuningDataset *dataset, GError **error)
 {
+  const ItuningDatasetInfo *trained;
+
   g_return_val_if_fail (trainer != NULL && dataset != NULL, FALSE);
-  return trainer->task->klass->check (trainer->task, dataset, error);
+  trained = ituning_dataset_get_info (trainer->dataset);
+  return trainer->task->klass->check (trainer->task, dataset, error) &&
+      (trained->num_tokens == 0 ||
+          ituning_dataset_check_visual_tokens (dataset, trained->num_tokens,
+              trained->hidden_size, error));
 }
 
 /**

@@ -150,7 +150,8 @@ make_folder (void)
 
 /**
  * remove_folder:
- * @path: (transfer full): a folder, which goes with all that is in it
+ * @path: (transfer full): a folder, which goes with all that is in it, but not what
+ *   links in it lead to
  */
 void
 remove_folder (char *path)
@@ -160,7 +161,8 @@ remove_folder (char *path)
 
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
     char *child = g_build_filename (path, name, NULL);
-    if (g_file_test (child, G_FILE_TEST_IS_DIR)) {
+    if (g_file_test (child, G_FILE_TEST_IS_DIR) &&
+        !g_file_test (child, G_FILE_TEST_IS_SYMLINK)) {
       remove_folder (child);
     } else {
       g_unlink (child);

@@ -71,6 +71,7 @@ test_coco_results (void)
   assert_loads ("[{\"image_id\": 8, \"caption\": \"a dog\"},"
                 "{\"image_id\": \"x.jpg\", \"caption\": \"a cat\"}]",
       "8=a dog;x.jpg=a cat");
+  assert_loads ("[{\"image_id\": 391895.0, \"caption\": \"\"}]", "391895=");
 }
 
 static void
@@ -100,6 +101,9 @@ test_bad_files (void)
   assert_refused ("[{\"image_id\": 1, \"caption\": \"a\"},"
                   "{\"image_id\": \"1\", \"caption\": \"b\"}]",
       "image 1 is there twice");
+  assert_refused ("{\"annotations\": [{\"image_id\": 1, \"caption\": \"\"}]}",
+      "image 1 has an empty caption");
+  assert_refused ("[{\"image_id\": 1.5, \"caption\": \"a\"}]", "annotation 0");
   assert_refused ("{\"annotations\": 3}", "is not an array");
   assert_refused ("{\"images\": 3, \"annotations\": []}", "is not an array");
   assert_refused ("{\"images\": [{}], \"annotations\": []}", "element 0");

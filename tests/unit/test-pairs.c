@@ -99,6 +99,40 @@ test_karpathy (void)
       "0 v/a.jpg=one|two;1 b.jpg=three;2 c.jpg=four");
 }
 
+/* Results of it are to be compared with COCO's own references. */
+static void
+test_karpathy_keeps_the_ids_of_coco (void)
+{
+  assert_pairs ("{\"images\": [{\"filename\": \"a.jpg\", \"imgid\": 0,"
+                " \"cocoid\": 391895, \"sentences\": [{\"raw\": \"one\"}]}]}",
+      NULL, NULL, "391895 a.jpg=one");
+  assert_refused ("{\"images\": [{\"filename\": \"a\", \"cocoid\": 3,"
+                  " \"sentences\": [{\"raw\": \"one\"}]}, {\"filename\": \"b\","
+                  " \"cocoid\": 3, \"sentences\": [{\"raw\": \"two\"}]}]}",
+      "two images have the id 3");
+}
+
+static void
+assert_has_no_splits (const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ItuningPairs) pairs = open_pairs (text, NULL, "test", &error);
+
+  g_assert_null (pairs);
+  g_assert_error (error, ITUNING_ERROR, ITUNING_ERROR_FORMAT);
+  g_assert_nonnull (strstr (error->message, "has no splits"));
+}
+
+/* Who asked for one would get all. */
+static void
+test_no_split_of_what_has_none (void)
+{
+  assert_has_no_splits (COCO);
+  assert_has_no_splits ("{\"image\": \"a\", \"caption\": \"one\"}\n");
+  assert_has_no_splits ("{\"image\": \"a\", \"caption\": \"one\"}\n"
+                        "{\"image\": \"b\", \"caption\": \"two\"}\n");
+}
+
 static void
 test_lines (void)
 {
@@ -158,6 +192,10 @@ main (int argc, char **argv)
   g_test_add_func ("/pairs/coco", test_coco);
   g_test_add_func ("/pairs/coco-of-one-line", test_coco_of_one_line);
   g_test_add_func ("/pairs/karpathy-with-splits", test_karpathy);
+  g_test_add_func ("/pairs/karpathy-keeps-the-ids-of-coco",
+      test_karpathy_keeps_the_ids_of_coco);
+  g_test_add_func ("/pairs/no-split-of-what-has-none",
+      test_no_split_of_what_has_none);
   g_test_add_func ("/pairs/lines", test_lines);
   g_test_add_func ("/pairs/lines-however-they-were-written",
       test_lines_however_they_were_written);
