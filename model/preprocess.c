@@ -112,6 +112,25 @@ ituning_preprocessor_new_default (gsize size)
 }
 
 /**
+ * ituning_preprocessor_new_whole:
+ * @size: edge of the square result, 1 to 16384
+ *
+ * Returns: (transfer full): CLIP's preprocessing, but of the whole picture,
+ *   squashed into the square, in place of its middle
+ */
+ItuningPreprocessor *
+ituning_preprocessor_new_whole (gsize size)
+{
+  ItuningPreprocessConfig config = ituning_preprocess_defaults;
+
+  g_return_val_if_fail (size >= 1 && size <= ITUNING_MAX_IMAGE_SIZE, NULL);
+  config.do_center_crop = FALSE;
+  config.shortest_edge = 0;
+  config.size_width = config.size_height = size;
+  return preprocessor_new (&config);
+}
+
+/**
  * ituning_preprocessor_ref:
  * @preprocessor: a preprocessor
  *

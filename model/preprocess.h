@@ -4,6 +4,7 @@
 #include "model/preprocessconfig.h"
 
 ItuningPreprocessor *ituning_preprocessor_new_default (gsize size);
+ItuningPreprocessor *ituning_preprocessor_new_whole (gsize size);
 ItuningPreprocessor *ituning_preprocessor_new_packed (const ItuningGguf *packed,
     GError **error);
 const ItuningPreprocessConfig *ituning_preprocessor_get_config (

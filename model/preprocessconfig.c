@@ -275,6 +275,56 @@ ituning_preprocess_config_unpack (ItuningPreprocessConfig *config,
       check_sizes (path, config, error) && check_config (path, config, error);
 }
 
+/* All that matters: no size where nothing is resized or cut, no mean where none is
+ * taken away. */
+static char *
+describe (const ItuningPreprocessConfig *config)
+{
+  GString *text = g_string_new (NULL);
+
+  if (config->do_resize)
+    g_string_append_printf (text, "resize %zu %zu %zu by %zu,",
+        config->shortest_edge, config->size_width, config->size_height,
+        config->resample);
+  if (config->do_center_crop)
+    g_string_append_printf (text, "crop %zu %zu,", config->crop_width,
+        config->crop_height);
+  if (config->do_rescale)
+    g_string_append_printf (text, "rescale %.9g,", config->rescale_factor);
+  for (gsize i = 0; config->do_normalize && i < ITUNING_CHANNELS; i++)
+    g_string_append_printf (text, "normalize %.9g %.9g,", config->mean[i],
+        config->std[i]);
+  return g_string_free (text, FALSE);
+}
+
+/**
+ * ituning_preprocess_config_equal:
+ *
+ * Returns: whether both prepare every picture alike
+ */
+gboolean
+ituning_preprocess_config_equal (const ItuningPreprocessConfig *a,
+    const ItuningPreprocessConfig *b)
+{
+  g_autofree char *first = describe (a), *second = describe (b);
+
+  return g_str_equal (first, second);
+}
+
+/**
+ * ituning_preprocess_config_add_to_checksum:
+ * @checksum: gets what @config does to a picture
+ */
+void
+ituning_preprocess_config_add_to_checksum (const ItuningPreprocessConfig
+                                               *config,
+    GChecksum *checksum)
+{
+  g_autofree char *text = describe (config);
+
+  g_checksum_update (checksum, (const guchar *) text, -1);
+}
+
 /**
  * ituning_preprocess_config_pack:
  * @config: a config

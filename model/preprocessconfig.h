@@ -26,6 +26,11 @@ gboolean ituning_preprocess_config_load (ItuningPreprocessConfig *config,
     const char *path, GError **error);
 gboolean ituning_preprocess_config_unpack (ItuningPreprocessConfig *config,
     const ItuningGguf *packed, GError **error);
+gboolean ituning_preprocess_config_equal (const ItuningPreprocessConfig *a,
+    const ItuningPreprocessConfig *b);
+void ituning_preprocess_config_add_to_checksum (const ItuningPreprocessConfig
+                                                    *config,
+    GChecksum *checksum);
 void ituning_preprocess_config_pack (const ItuningPreprocessConfig *config,
     ItuningGgufWriter *writer);
 float ituning_preprocess_config_map (const ItuningPreprocessConfig *config,

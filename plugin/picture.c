@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugin/picture.h"
 
-/* A picture longer than this many times its height is cut in the middle, which
- * is all that the model's centre crop leaves of it. */
+/* A picture longer than this many times its height is cut in the middle, to bound
+ * its size: CLIP's centre crop leaves less of it, and squashed into a square it
+ * would show nothing. */
 #define MAX_ASPECT 8
 
 /**

@@ -134,6 +134,8 @@ write_all (Run *self, GCancellable *cancellable, GError **error)
 static char *
 describe_source (const ToolFeatures *what, GError **error)
 {
+  g_autofree char *folder =
+      g_canonicalize_filename (what->images != NULL ? what->images : ".", NULL);
   g_autofree char *text = NULL, *digest = NULL;
   g_autoptr (GError) reason = NULL;
   gsize size;
@@ -145,8 +147,7 @@ describe_source (const ToolFeatures *what, GError **error)
   }
   digest = g_compute_checksum_for_data (G_CHECKSUM_SHA256, (guchar *) text,
       size);
-  return g_strdup_printf ("captions %s, images of %s, split %s", digest,
-      what->images != NULL ? what->images : ".",
+  return g_strdup_printf ("captions %s, images of %s, split %s", digest, folder,
       what->split != NULL ? what->split : "all");
 }
 
@@ -268,7 +269,7 @@ tool_features_run (char **argv, GCancellable *cancellable, GError **error)
     { "max-length", 0, 0, G_OPTION_ARG_INT64, &given.max_length,
         "Cut captions to this many tokens, BOS and EOS counted (64)", "N" },
     { "pixels", 0, 0, G_OPTION_ARG_INT64, &given.pixels,
-        "Write the images themselves, their middle squares this large, for "
+        "Write the images themselves, squashed into squares of this size, for "
         "`pretrain clip`",
         "N" },
     { "tokenizer", 0, 0, G_OPTION_ARG_FILENAME, &given.tokenizer,

@@ -109,8 +109,8 @@ place (SceneObject *object, GRand *rand, double x, double z)
   object->z = (float) z + draw (rand, -0.15, 0.15);
 }
 
-/* Far enough apart that nobody could call it otherwise, near enough that the
- * middle square of the picture shows all. */
+/* Far enough apart that nobody could call it otherwise, near enough that a
+ * square picture shows enough of each. */
 static void
 place_objects (Scene *scene, GRand *rand)
 {

@@ -279,7 +279,7 @@ make_view (const Scene *scene)
   return view;
 }
 
-/* @x and @y are 0 in the middle; the middle square goes from -1 to 1. */
+/* @x and @y are 0 in the middle; a square picture goes from -1 to 1. */
 static Vector
 trace (const Scene *scene, const View *view, float x, float y)
 {
@@ -309,15 +309,36 @@ take_color (Vector color)
   return (Vector){ grey, grey, grey };
 }
 
+/* Half the side of the square that a square picture would show, in pixels. In a
+ * wider one the camera comes nearer. */
+static float
+choose_half (const Scene *scene, guint width, guint height)
+{
+  /* By how much: powers of the picture's ratio. With 1 it shows as much from left
+   * to right as a square one, with 0 from top to bottom, which is what high
+   * layouts need. */
+  static const float powers[] = {
+    [SCENE_ALONE] = 0.25f,
+    [SCENE_SIDE_BY_SIDE] = 1.0f,
+    [SCENE_BEHIND] = 0.25f,
+    [SCENE_ROW] = 0.9f,
+    [SCENE_TRIANGLE] = 0.5f,
+  };
+  const float ratio = MAX ((float) width / (float) height, 1.0f);
+
+  return 0.5f * (float) MIN (width, height) *
+      powf (ratio, powers[scene->layout]);
+}
+
 /**
  * scene_render:
- * @rgb: [@height, @width, 3] output; its middle square shows all objects
+ * @rgb: [@height, @width, 3] output; shows of each object enough to name it
  */
 void
 scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
 {
   const View view = make_view (scene);
-  const float half = 0.5f * (float) MIN (width, height);
+  const float half = choose_half (scene, width, height);
 
   for (guint row = 0; row < height; row++) {
     for (guint column = 0; column < width; column++, rgb += 3) {

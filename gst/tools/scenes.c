@@ -73,13 +73,12 @@ name_picture (guint index)
   return g_strdup_printf ("images/%06u.jpg", index);
 }
 
-/* Pictures are a little larger than a small model sees them, some are wide. */
+/* Pictures are a little larger than a small model sees them, and as wide as video
+ * is. */
 static void
 choose_size (const Run *self, GRand *rand, guint *width, guint *height)
 {
-  static const double ratios[] = { 1.0, 1.0, 4.0 / 3.0, 16.0 / 9.0 };
-  const double ratio =
-      ratios[g_rand_int_range (rand, 0, G_N_ELEMENTS (ratios))];
+  const double ratio = g_rand_boolean (rand) ? 4.0 / 3.0 : 16.0 / 9.0;
 
   *height = (guint) self->given->size +
       (guint) g_rand_int_range (rand, 0, (gint32) self->given->size / 2);
@@ -91,7 +90,8 @@ static void
 choose_pattern_size (GRand *rand, guint *width, guint *height)
 {
   static const guint sizes[][2] = { { 160, 120 }, { 160, 120 }, { 320, 240 },
-    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 } };
+    { 320, 180 }, { 640, 360 }, { 640, 480 }, { 1920, 1080 }, { 1920, 1080 },
+    { 1920, 1080 } };
   const int i = g_rand_int_range (rand, 0, G_N_ELEMENTS (sizes));
 
   *width = sizes[i][0];
@@ -184,8 +184,13 @@ run_picture (gpointer picture, gpointer data)
 {
   Run *self = data;
   g_autoptr (GError) error = NULL;
+  gboolean failed;
 
-  draw_picture (self, picture, &error);
+  g_mutex_lock (&self->lock);
+  failed = self->error != NULL;
+  g_mutex_unlock (&self->lock);
+  if (!failed)
+    draw_picture (self, picture, &error);
   g_mutex_lock (&self->lock);
   self->n_done++;
   if (error != NULL && self->error == NULL)
@@ -344,6 +349,19 @@ check (const Arguments *given, GError **error)
   return TRUE;
 }
 
+/* Before pictures are drawn that a lack of it would make worthless. */
+static gboolean
+check_element (const char *name, GError **error)
+{
+  g_autoptr (GstElementFactory) factory = gst_element_factory_find (name);
+
+  if (factory != NULL)
+    return TRUE;
+  g_set_error (error, GST_PARSE_ERROR, GST_PARSE_ERROR_NO_SUCH_ELEMENT,
+      "--h264: no element \"%s\"", name);
+  return FALSE;
+}
+
 static gboolean
 run (const Arguments *given, GError **error)
 {
@@ -353,6 +371,10 @@ run (const Arguments *given, GError **error)
   if (!check (given, error) || !read_split (given->split, &self.split, error))
     return FALSE;
   gst_init (NULL, NULL);
+  if (given->h264 > 0.0 &&
+      !(check_element ("x264enc", error) &&
+          check_element ("avdec_h264", error)))
+    return FALSE;
   self.folder = g_build_filename (given->output, "images", NULL);
   self.pictures = g_new0 (Picture, given->count);
   if (g_mkdir_with_parents (self.folder, 0777) != 0) {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "model/kernels/gemm.h"
-#include "model/preprocessconfig.h"
+#include "model/preprocess.h"
 #include "model/tensors.h"
 #include "model/train/adapterfiles.h"
 #include "model/train/contrast.h"
@@ -240,6 +240,22 @@ check (const ItuningTask *task, const ItuningDataset *dataset, GError **error)
           self->text->config.n_positions - 1, error);
 }
 
+/* What ituning_preprocessor_new_whole () does, for others to read. */
+static JsonObject *
+build_preprocessor_config (gsize size)
+{
+  JsonObject *object = json_object_new ();
+  JsonObject *square = json_object_new ();
+
+  json_object_set_int_member (square, "height", (gint64) size);
+  json_object_set_int_member (square, "width", (gint64) size);
+  json_object_set_string_member (object, "image_processor_type",
+      "CLIPImageProcessor");
+  json_object_set_object_member (object, "size", square);
+  json_object_set_boolean_member (object, "do_center_crop", FALSE);
+  return object;
+}
+
 static void
 identify (const ItuningTask *task, GChecksum *checksum)
 {
@@ -248,26 +264,12 @@ identify (const ItuningTask *task, GChecksum *checksum)
   ituning_config_add_to_checksum (ituning_vision_config_to_json (
                                       &self->vision->config),
       checksum);
+  ituning_config_add_to_checksum (build_preprocessor_config (
+                                      self->vision->config.image_size),
+      checksum);
   ituning_config_add_to_checksum (ituning_language_config_to_json (
                                       &self->text->config),
       checksum);
-}
-
-/* What ituning_preprocessor_new_default () does, for others to read. */
-static JsonObject *
-build_preprocessor_config (gsize size)
-{
-  JsonObject *object = json_object_new ();
-  JsonObject *edge = json_object_new (), *crop = json_object_new ();
-
-  json_object_set_int_member (edge, "shortest_edge", (gint64) size);
-  json_object_set_int_member (crop, "height", (gint64) size);
-  json_object_set_int_member (crop, "width", (gint64) size);
-  json_object_set_string_member (object, "image_processor_type",
-      "CLIPImageProcessor");
-  json_object_set_object_member (object, "size", edge);
-  json_object_set_object_member (object, "crop_size", crop);
-  return object;
 }
 
 static gboolean
@@ -378,22 +380,29 @@ check_vision (const ItuningVisionConfig *wanted, const char *path,
   return FALSE;
 }
 
-/* Training on pictures that are prepared in another way would make of the tower
- * neither what it was nor what it says. */
+/* A tower that saw other pictures, CLIP's middle squares for instance, would be
+ * told that it saw these. */
 static gboolean
 check_preprocessor (gsize size, const char *path, GError **error)
 {
   g_autofree char *file = g_build_filename (path, PREPROCESSOR, NULL);
+  ItuningPreprocessor *wanted = ituning_preprocessor_new_whole (size);
   ItuningPreprocessConfig found;
+  gboolean same;
 
-  if (!ituning_preprocess_config_load (&found, file, error))
+  if (!ituning_preprocess_config_load (&found, file, error)) {
+    ituning_preprocessor_unref (wanted);
     return FALSE;
-  if (found.do_center_crop && found.shortest_edge == size &&
-      found.crop_width == size && found.crop_height == size)
-    return TRUE;
-  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-      "%s: wanted middle squares of %zu x %zu pixels", file, size, size);
-  return FALSE;
+  }
+  same = ituning_preprocess_config_equal (&found,
+      ituning_preprocessor_get_config (wanted));
+  ituning_preprocessor_unref (wanted);
+  if (!same)
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: wanted whole pictures, squashed into %zu x %zu pixels, and CLIP's "
+        "mean and deviation",
+        file, size, size);
+  return same;
 }
 
 /* Takes the vision tower's values from @path; so far it is all that is trained. */

@@ -29,10 +29,11 @@ find_tensor (const ItuningDataset *self, const char *name, guint n_dims,
   return NULL;
 }
 
-/* Integers of a tensor, each below @limit. */
+/* Integers of a tensor, each below @limit. Of rows of @lengths (or NULL) what is
+ * behind is not looked at: some have -100 there. */
 static guint32 *
 read_integers (const ItuningDataset *self, const ItuningTensor *tensor,
-    guint32 limit, GError **error)
+    guint32 limit, const guint32 *lengths, GError **error)
 {
   const gboolean wide = tensor->type == ITUNING_TYPE_I64;
   const gsize n = tensor->size / MAX (ituning_type_size (tensor->type), 1);
@@ -47,6 +48,8 @@ read_integers (const ItuningDataset *self, const ItuningTensor *tensor,
   for (gsize i = 0; i < n; i++) {
     gint64 value;
     gint32 narrow;
+    if (lengths != NULL && i % self->T >= lengths[i / self->T])
+      continue;
     if (wide) {
       memcpy (&value, (const char *) tensor->data + i * 8, 8);
     } else {
@@ -83,7 +86,8 @@ read_lengths (ItuningDataset *self, GError **error)
 
   if (tensor == NULL || !check_count (self, tensor, error))
     return FALSE;
-  self->lengths = read_integers (self, tensor, (guint32) self->T + 1, error);
+  self->lengths = read_integers (self, tensor, (guint32) self->T + 1, NULL,
+      error);
   if (self->lengths == NULL)
     return FALSE;
   for (gsize i = 0; i < self->info.n_captions; i++) {
@@ -110,7 +114,7 @@ read_images (ItuningDataset *self, GError **error)
     if (tensor == NULL || !check_count (self, tensor, error))
       return FALSE;
     self->images = read_integers (self, tensor, (guint32) self->info.n_images,
-        error);
+        NULL, error);
     return self->images != NULL;
   }
   if (self->info.n_images != self->info.n_captions) {
@@ -140,9 +144,10 @@ read_captions (ItuningDataset *self, GError **error)
   }
   self->info.n_captions = tensor->dims[0];
   self->T = tensor->dims[1];
-  self->ids = read_integers (self, tensor, G_MAXINT32, error);
-  return self->ids != NULL && read_lengths (self, error) &&
-      read_images (self, error);
+  if (!read_lengths (self, error) || !read_images (self, error))
+    return FALSE;
+  self->ids = read_integers (self, tensor, G_MAXINT32, self->lengths, error);
+  return self->ids != NULL;
 }
 
 static gboolean
@@ -173,7 +178,7 @@ read_visual_tokens (ItuningDataset *self, GError **error)
 static gboolean
 read_pixels (ItuningDataset *self, GError **error)
 {
-  const ItuningTensor *tensor = find_tensor (self, "pixels", 4, error);
+  const ItuningTensor *tensor = find_tensor (self, "pictures", 4, error);
 
   if (tensor == NULL)
     return FALSE;
@@ -181,12 +186,12 @@ read_pixels (ItuningDataset *self, GError **error)
       tensor->dims[3] != 3 || tensor->dims[0] > G_MAXINT32 ||
       tensor->dims[1] > ITUNING_MAX_IMAGE_SIZE) {
     g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
-        "%s: \"pixels\" is not U8 [N, I, I, 3] with I up to %zu", self->path,
+        "%s: \"pictures\" is not U8 [N, I, I, 3] with I up to %zu", self->path,
         (gsize) ITUNING_MAX_IMAGE_SIZE);
     return FALSE;
   }
   self->pixels = tensor;
-  self->preprocessor = ituning_preprocessor_new_default (tensor->dims[1]);
+  self->preprocessor = ituning_preprocessor_new_whole (tensor->dims[1]);
   self->info.n_images = tensor->dims[0];
   self->info.image_size = tensor->dims[1];
   return TRUE;
@@ -195,8 +200,8 @@ read_pixels (ItuningDataset *self, GError **error)
 /**
  * ituning_dataset_open:
  * @path: a file of features, as `ituning features` writes it: safetensors with
- *   `visual_tokens` [N, S, D] of F32, F16 or BF16 (or `pixels` [N, I, I, 3] of
- *   U8: pictures' middle squares), `input_ids` [M, T] (BOS to EOS, then
+ *   `visual_tokens` [N, S, D] of F32, F16 or BF16 (or `pictures` [N, I, I, 3] of
+ *   U8: whole pictures, squashed), `input_ids` [M, T] (BOS to EOS, then
  *   anything), `lengths` [M] (BOS and EOS counted) and `image` [M] of I64 or
  *   I32; without `image` caption i belongs to image i
  *
@@ -220,7 +225,7 @@ ituning_dataset_open (const char *path, GError **error)
   g_atomic_ref_count_init (&self->refs);
   self->path = g_strdup (path);
   self->tensors = tensors;
-  if (!(ituning_tensors_lookup (tensors, "pixels") != NULL
+  if (!(ituning_tensors_lookup (tensors, "pictures") != NULL
               ? read_pixels (self, error)
               : read_visual_tokens (self, error)) ||
       !read_captions (self, error))

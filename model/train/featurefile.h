@@ -6,7 +6,7 @@
 
 /* A file of features as it is written: a row for each image, and captions. */
 
-/* What a row is. */
+/* What a row is. The name and the type are constants. */
 typedef struct
 {
   const char *name; /* of the tensor of rows */

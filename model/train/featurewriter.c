@@ -14,6 +14,7 @@ struct _ItuningFeatureWriter
   const ItuningTokenizer *tokenizer; /* owned reference */
   guint32 bos, eos;
   gsize max_length;
+  gsize n_tokens; /* visual ones of an image; 0 for pixels */
   ItuningPreprocessor *preprocessor; /* owned; NULL for visual tokens */
   void *row; /* owned: scratch */
   float *pixel_values; /* owned: scratch; NULL for visual tokens */
@@ -34,14 +35,18 @@ add_weight (GChecksum *checksum, const ItuningLinear *layer)
 }
 
 /* Tells one vision tower from another of its shape, one that was trained on for
- * instance. */
+ * instance, or that is shown pictures in another way. */
 static char *
-digest_weights (const ItuningVision *vision)
+digest_vision (const ItuningBackbone *backbone)
 {
+  const ItuningVision *vision = backbone->vision;
   const gsize D = vision->config.hidden_size;
   const gsize n_layers = vision->config.num_hidden_layers;
   g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
 
+  ituning_preprocess_config_add_to_checksum (ituning_preprocessor_get_config (
+                                                 backbone->preprocessor),
+      checksum);
   g_checksum_update (checksum, (const guchar *) vision->class_embedding,
       (gssize) (D * sizeof (float)));
   if (n_layers > 0)
@@ -83,7 +88,7 @@ writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
   const ItuningModelInfo *info = ituning_model_get_info (model);
   const gsize S = info->vision.num_tokens, D = info->vision.hidden_size;
   g_autofree char *shape = g_strdup_printf ("%zu,%zu", S, D);
-  g_autofree char *weights = NULL, *tokenizer = NULL;
+  g_autofree char *vision = NULL, *tokenizer = NULL;
   const ItuningFeatureRows rows = {
     .name = "visual_tokens",
     .type = "F16",
@@ -104,13 +109,14 @@ writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
   self = writer_new (ituning_model_get_tokenizer (model), max_length);
   self->bos = info->language.bos_token_id;
   self->eos = info->language.eos_token_id;
-  weights = digest_weights (model->backbone->vision);
+  vision = digest_vision (model->backbone);
   tokenizer = digest_tokenizer (self->tokenizer);
+  self->n_tokens = S;
   self->row = g_malloc (rows.size);
   self->file = ituning_feature_file_new (path, &rows,
       g_strdup_printf ("visual tokens %s of %s, vocabulary %zu of %s, "
                        "at most %zu tokens, %s\n",
-          shape, weights, info->language.vocab_size, tokenizer, max_length,
+          shape, vision, info->language.vocab_size, tokenizer, max_length,
           source));
   return self;
 }
@@ -126,7 +132,7 @@ writer_new_for_model (const char *path, ItuningModel *model, gsize max_length,
  * @path.
  *
  * Returns: (transfer full): a writer, of one thread; or %NULL with
- *   %ITUNING_ERROR_INPUT, %ITUNING_ERROR_MISMATCH or %ITUNING_ERROR_WRITE
+ *   %ITUNING_ERROR_INPUT, or as ituning_feature_file_open () fails
  */
 ItuningFeatureWriter *
 ituning_feature_writer_open (const char *path, ItuningModel *model,
@@ -165,14 +171,14 @@ ituning_feature_writer_check (const char *path, ItuningModel *model,
  * ituning_feature_writer_open_pixels:
  * @path: the file to write
  * @tokenizer: of the captions; its last token is BOS and EOS
- * @image_size: sides of the pictures that are written, prepared as CLIP does
+ * @image_size: sides of the squares that whole pictures are squashed into
  * @max_length: longest caption in tokens, with BOS and EOS; longer ones are cut
  * @source: one line that tells these images and captions from others
  *
  * For training a vision tower: see ituning_feature_writer_open ().
  *
- * Returns: (transfer full): a writer, of one thread; or %NULL with
- *   %ITUNING_ERROR_MISMATCH or %ITUNING_ERROR_WRITE
+ * Returns: (transfer full): a writer, of one thread; or %NULL as
+ *   ituning_feature_file_open () fails
  */
 ItuningFeatureWriter *
 ituning_feature_writer_open_pixels (const char *path,
@@ -181,7 +187,7 @@ ituning_feature_writer_open_pixels (const char *path,
 {
   g_autoptr (ItuningFeatureWriter) self = NULL;
   g_autofree char *shape = NULL, *digest = NULL;
-  ItuningFeatureRows rows = { .name = "pixels", .type = "U8" };
+  ItuningFeatureRows rows = { .name = "pictures", .type = "U8" };
 
   g_return_val_if_fail (path != NULL && tokenizer != NULL, NULL);
   g_return_val_if_fail (image_size > 0 && max_length >= 3, NULL);
@@ -192,12 +198,13 @@ ituning_feature_writer_open_pixels (const char *path,
   self->bos = self->eos = (guint32) ituning_tokenizer_get_size (tokenizer) - 1;
   self->row = g_malloc (rows.size);
   self->pixel_values = g_new (float, rows.size);
-  self->preprocessor = ituning_preprocessor_new_default (image_size);
+  self->preprocessor = ituning_preprocessor_new_whole (image_size);
   digest = digest_tokenizer (tokenizer);
   self->file = ituning_feature_file_new (path, &rows,
       g_strdup_printf (
-          "pixels %s, vocabulary %u of %s, at most %zu tokens, %s\n", shape,
-          self->eos + 1, digest, max_length, source));
+          "pixels %s of whole pictures, vocabulary %u of %s, at most %zu tokens, "
+          "%s\n",
+          shape, self->eos + 1, digest, max_length, source));
   return ituning_feature_file_open (self->file, error) ? g_steal_pointer (&self)
                                                        : NULL;
 }
@@ -285,8 +292,9 @@ write_row (ItuningFeatureWriter *self, const char *const *captions,
  * The visual tokens are those of CLIP's last layer, before its post layer
  * norm, as F16.
  *
- * Returns: FALSE with %ITUNING_ERROR_WRITE, or %ITUNING_ERROR_NUMERIC when
- *   they are too large for F16
+ * Returns: FALSE with %ITUNING_ERROR_WRITE, %ITUNING_ERROR_MISMATCH when some of
+ *   the tokens were merged, or %ITUNING_ERROR_NUMERIC when they are too large for
+ *   F16
  */
 gboolean
 ituning_feature_writer_add (ItuningFeatureWriter *writer,
@@ -295,6 +303,12 @@ ituning_feature_writer_add (ItuningFeatureWriter *writer,
 {
   g_return_val_if_fail (writer != NULL && features != NULL, FALSE);
   g_return_val_if_fail (writer->preprocessor == NULL, FALSE);
+  if (ituning_features_get_n_tokens (features) != writer->n_tokens) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_MISMATCH,
+        "%s: an image of %zu visual tokens, wanted all %zu", writer->file->path,
+        ituning_features_get_n_tokens (features), writer->n_tokens);
+    return FALSE;
+  }
   if (!ituning_half_from_float (writer->row,
           ituning_features_get_last_hidden_state (features),
           writer->file->rows.size / sizeof (guint16))) {

@@ -68,7 +68,7 @@ check_shape (Fixture *fixture, const char *name, gsize n_images,
   g_autoptr (ItuningTensors) tensors = ituning_tensors_open (path, &error);
 
   g_assert_no_error (error);
-  g_assert_cmpuint (ituning_tensors_lookup (tensors, "pixels")->dims[0], ==,
+  g_assert_cmpuint (ituning_tensors_lookup (tensors, "pictures")->dims[0], ==,
       n_images);
   g_assert_cmpuint (ituning_tensors_lookup (tensors, "lengths")->dims[0], ==,
       n_captions);
@@ -382,9 +382,9 @@ check_other_features (Fixture *fixture, const char *adapter)
 }
 
 /* What `preprocess` makes of a wide picture for @vision is what it would be
- * trained with. */
+ * trained with, its edges included. */
 static void
-check_pictures_are_those_trained_with (Fixture *fixture, const char *vision)
+check_pictures_are_whole (Fixture *fixture, const char *vision)
 {
   static const char *const line =
       "{\"image\": \"wide.png\", \"caption\": \"a\"}";
@@ -395,7 +395,7 @@ check_pictures_are_those_trained_with (Fixture *fixture, const char *vision)
   g_autofree char *values = g_build_filename (fixture->folder, "values", NULL);
   g_autoptr (GdkPixbuf) pixbuf = gdk_pixbuf_new (GDK_COLORSPACE_RGB, FALSE, 8,
       64, 16);
-  g_autoptr (GdkPixbuf) left = gdk_pixbuf_new_subpixbuf (pixbuf, 0, 0, 32, 16);
+  g_autoptr (GdkPixbuf) left = gdk_pixbuf_new_subpixbuf (pixbuf, 0, 0, 16, 16);
   g_autoptr (ItuningTensors) trained = NULL, seen = NULL;
   g_autoptr (Run) features = NULL, preprocess = NULL;
   const guint8 *row;
@@ -412,9 +412,9 @@ check_pictures_are_those_trained_with (Fixture *fixture, const char *vision)
   g_assert_cmpint (preprocess->status, ==, 0);
   trained = ituning_tensors_open (pixels, NULL);
   seen = ituning_tensors_open (values, NULL);
-  row = ituning_tensors_lookup (trained, "pixels")->data;
+  row = ituning_tensors_lookup (trained, "pictures")->data;
   value = ituning_tensors_lookup (seen, "wide")->data;
-  /* Red at the left edge of the middle 16 pixels, not at the right one. */
+  /* Red at the left edge of 16 pixels, not at the right one. */
   g_assert_cmpuint (row[0], >, 240);
   g_assert_cmpuint (row[45], <, 10);
   for (gsize i = 0; i < 256; i++)
@@ -463,7 +463,7 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
       "--images", fixture->folder, "--model", packed, "--json", NULL);
   g_assert_cmpint (eval->status, ==, 0);
   g_assert_nonnull (strstr (eval->out, "\"CIDEr\": "));
-  check_pictures_are_those_trained_with (fixture, vision);
+  check_pictures_are_whole (fixture, vision);
   check_validation (fixture, adapter);
   check_saved_ids (fixture, packed);
   check_other_features (fixture, adapter);
@@ -495,8 +495,10 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   g_autoptr (Run) features = write_pixels (fixture, fixture->captions, "px",
       NULL);
   g_autoptr (Run) clip = pretrain_clip (fixture, pixels, "16", NULL, first);
+  g_autofree char *preprocessor = g_build_filename (first,
+      "preprocessor_config.json", NULL);
   g_autoptr (Run) next = NULL, wide = NULL, none = NULL, heads = NULL;
-  g_autoptr (Run) gpt2 = NULL;
+  g_autoptr (Run) gpt2 = NULL, squares = NULL;
   g_autofree char *a = NULL, *b = NULL;
   gsize n, m;
 
@@ -520,6 +522,10 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
       "--tokenizer", fixture->tokenizer, "--vision", first, "-o", second, NULL);
   assert_fails (gpt2, 2, "--vision", "for clip");
+  g_assert_true (g_file_set_contents (preprocessor,
+      "{\"size\": {\"shortest_edge\": 16}, \"crop_size\": 16}", -1, NULL));
+  squares = pretrain_clip (fixture, pixels, "16", first, second);
+  assert_fails (squares, 1, preprocessor, "whole pictures");
 }
 
 #define ADD(name, test) \

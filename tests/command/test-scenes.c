@@ -3,6 +3,7 @@
 /* The scenes that a small model is trained with, their captions, and `ituning
  * scenes`, which draws and scores them. */
 
+#include <gdk-pixbuf/gdk-pixbuf.h>
 #include <string.h>
 
 #include "gst/tools/scenewords.h"
@@ -58,27 +59,35 @@ test_held_out_pairs_are_never_trained (void)
   g_assert_cmpuint (8 * n_held_out, <, n_objects * 5 / 4);
 }
 
-/* Each object alone shows enough of itself, and in the middle square. */
+/* Each object alone shows enough of itself, in pictures of any width. */
+static void
+check_every_object_can_be_seen (const Scene *scene, guint width, guint height)
+{
+  const gsize n_pixels = (gsize) width * height;
+  g_autofree guint8 *with = g_malloc (n_pixels * 3);
+  g_autofree guint8 *without = g_malloc (n_pixels * 3);
+
+  scene_render (scene, with, width, height);
+  for (guint i = 0; i < scene->n_objects; i++) {
+    Scene less = *scene;
+    guint n_changed = 0;
+    less.objects[i] = scene->objects[--less.n_objects];
+    scene_render (&less, without, width, height);
+    for (gsize k = 0; k < n_pixels; k++)
+      n_changed += memcmp (with + 3 * k, without + 3 * k, 3) != 0;
+    g_assert_cmpuint (n_changed, >, 12);
+  }
+}
+
 static void
 test_every_object_can_be_seen (void)
 {
-  const gsize size = 48;
-  g_autofree guint8 *with = g_malloc (size * size * 3);
-  g_autofree guint8 *without = g_malloc (size * size * 3);
-
   for (guint32 seed = 0; seed < 60; seed++) {
-    Scene scene, less;
+    Scene scene;
     make (&scene, SCENE_SPLIT_TRAIN, seed);
-    scene_render (&scene, with, (guint) size, (guint) size);
-    for (guint i = 0; i < scene.n_objects; i++) {
-      guint n_changed = 0;
-      less = scene;
-      less.objects[i] = scene.objects[--less.n_objects];
-      scene_render (&less, without, (guint) size, (guint) size);
-      for (gsize k = 0; k < size * size; k++)
-        n_changed += memcmp (with + 3 * k, without + 3 * k, 3) != 0;
-      g_assert_cmpuint (n_changed, >, 12);
-    }
+    check_every_object_can_be_seen (&scene, 48, 48);
+    check_every_object_can_be_seen (&scene, 48, 36);
+    check_every_object_can_be_seen (&scene, 64, 36);
   }
 }
 
@@ -204,6 +213,30 @@ test_same_seed_draws_the_same (void)
     assert_same (a, b, names[i], TRUE);
     assert_same (a, c, names[i], FALSE);
   }
+}
+
+static void
+test_scenes_are_as_wide_as_video (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autoptr (Run) run = run_command (NULL, "scenes", "--count", "12",
+      "--patterns", "0", "-o", folder, NULL);
+  guint n_wide = 0;
+
+  g_assert_cmpint (run->status, ==, 0);
+  for (guint i = 0; i < 12; i++) {
+    g_autofree char *name = g_strdup_printf ("%06u.jpg", i);
+    g_autofree char *path = g_build_filename (folder, "images", name, NULL);
+    int width, height;
+    g_assert_nonnull (gdk_pixbuf_get_file_info (path, &width, &height));
+    g_assert_cmpint (height, >=, 96);
+    if (ABS (width - height * 16 / 9) <= 1)
+      n_wide++;
+    else
+      g_assert_cmpint (ABS (width - height * 4 / 3), <=, 1);
+  }
+  g_assert_cmpuint (n_wide, >, 0);
+  g_assert_cmpuint (n_wide, <, 12);
 }
 
 /* Where there is an encoder: coded patterns too, and others than those that are
@@ -366,6 +399,8 @@ main (int argc, char **argv)
       test_other_texts_are_no_captions);
   g_test_add_func ("/scenes/same-seed-draws-the-same",
       test_same_seed_draws_the_same);
+  g_test_add_func ("/scenes/scenes-are-as-wide-as-video",
+      test_scenes_are_as_wide_as_video);
   g_test_add_func ("/scenes/same-seed-codes-the-same",
       test_same_seed_codes_the_same);
   g_test_add_func ("/scenes/score-finds-each-fault",

@@ -271,7 +271,7 @@ write_pixels (const char *folder)
   guint8 pixels[4 * 16 * 16 * 3];
   gint64 ids[4 * 5], lengths[] = { 5, 4, 3, 5 };
   const ItuningTensor tensors[] = {
-    { "pixels", ITUNING_TYPE_U8, 4, { 4, 16, 16, 3 }, pixels, sizeof pixels },
+    { "pictures", ITUNING_TYPE_U8, 4, { 4, 16, 16, 3 }, pixels, sizeof pixels },
     { "input_ids", ITUNING_TYPE_I64, 2, { 4, 5 }, ids, sizeof ids },
     { "lengths", ITUNING_TYPE_I64, 1, { 4 }, lengths, sizeof lengths },
   };
@@ -333,22 +333,23 @@ test_killed_at_any_moment (gconstpointer data)
 
 /* --- data that does not fit --------------------------------------------- */
 
-/* One caption of the tiny model's kind, its image's tokens all @value. */
+/* One caption of the tiny model's kind, of an image of @n tokens, all @value. */
 static char *
-write_features (const char *folder, const char *name, gsize width, float value)
+write_features (const char *folder, const char *name, gsize n, gsize width,
+    float value)
 {
   char *path = g_build_filename (folder, name, NULL);
-  g_autofree float *tokens = g_new (float, 17 * width);
+  g_autofree float *tokens = g_new (float, n *width);
   const gint32 ids[] = { 96, 1, 96 }, length = 3;
   g_autoptr (GError) error = NULL;
   const ItuningTensor tensors[] = {
-    { "visual_tokens", ITUNING_TYPE_F32, 3, { 1, 17, width }, tokens,
-        17 * width * sizeof (float) },
+    { "visual_tokens", ITUNING_TYPE_F32, 3, { 1, n, width }, tokens,
+        n * width * sizeof (float) },
     { "input_ids", ITUNING_TYPE_I32, 2, { 1, 3 }, ids, sizeof ids },
     { "lengths", ITUNING_TYPE_I32, 1, { 1 }, &length, sizeof length },
   };
 
-  for (gsize i = 0; i < 17 * width; i++)
+  for (gsize i = 0; i < n * width; i++)
     tokens[i] = value;
   ituning_tensors_save (path, tensors, G_N_ELEMENTS (tensors), &error);
   g_assert_no_error (error);
@@ -388,20 +389,51 @@ static void
 test_validation_of_another_model_is_refused_at_once (void)
 {
   g_autoptr (Folder) folder = make_folder ();
-  g_autofree char *other = write_features (folder, "other", 48, 0.1f);
+  g_autofree char *other = write_features (folder, "other", 17, 48, 0.1f);
   g_autofree char *log = g_build_filename (folder, "out", "log.jsonl", NULL);
   g_autoptr (Run) run = TRAIN (folder, "out", "--validation", other, "--steps",
       "2000", "--validate-every", "1000");
+  g_autofree char *fewer = write_features (folder, "few", 16, 64, 0.1f);
+  g_autoptr (Run) few = TRAIN (folder, "out", "--validation", fewer, "--steps",
+      "2000", "--validate-every", "1000");
 
   assert_fails (run, 1, "other", "width 48");
+  assert_fails (few, 1, "few", "16 visual tokens");
   g_assert_false (g_file_test (log, G_FILE_TEST_EXISTS));
+}
+
+/* What a run has left in a bundle is no adapter that it would go on with in
+ * another form: the same command takes up its checkpoint. */
+static void
+test_run_in_the_models_own_folder_goes_on (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *data = find_tiny ("train_input.safetensors");
+  g_autofree char *vision = find_tiny ("vision");
+  g_autofree char *language = find_tiny ("language");
+  g_autofree char *own_vision = g_build_filename (folder, "vision", NULL);
+  g_autofree char *own_language = g_build_filename (folder, "language", NULL);
+  g_autofree char *output = g_build_filename (folder, "adapter", NULL);
+  const char *line[] = { "train", "--model", folder, "--features", data, "-o",
+    output, "--layers", "top:1", "--steps", "2", NULL, NULL };
+  g_autoptr (Run) first = NULL, again = NULL, other = NULL;
+
+  g_assert_cmpint (symlink (vision, own_vision), ==, 0);
+  g_assert_cmpint (symlink (language, own_language), ==, 0);
+  first = run_argv (NULL, line);
+  g_assert_cmpint (first->status, ==, 0);
+  other = run_argv (NULL, line);
+  assert_fails (other, 2, "has an adapter", "--fresh");
+  line[G_N_ELEMENTS (line) - 2] = "--resume";
+  again = run_argv (NULL, line);
+  g_assert_cmpint (again->status, ==, 0);
 }
 
 static void
 test_features_that_are_not_finite_are_named (void)
 {
   g_autoptr (Folder) folder = make_folder ();
-  g_autofree char *bad = write_features (folder, "bad", 64, NAN);
+  g_autofree char *bad = write_features (folder, "bad", 17, 64, NAN);
   g_autoptr (Run) run = TRAIN (folder, "out", "--features", bad, "--steps",
       "2");
 
@@ -486,6 +518,8 @@ main (int argc, char **argv)
   g_test_add_func (
       "/trainfaults/validation-of-another-model-is-refused-at-once",
       test_validation_of_another_model_is_refused_at_once);
+  g_test_add_func ("/trainfaults/run-in-the-models-own-folder-goes-on",
+      test_run_in_the_models_own_folder_goes_on);
   g_test_add_func ("/trainfaults/features-that-are-not-finite-are-named",
       test_features_that_are_not_finite_are_named);
   g_test_add_func ("/trainfaults/visual-tokens-make-no-vision-tower",

@@ -185,7 +185,7 @@ test_pixels_are_normalised (void)
 
   for (gsize i = 0; i < sizeof pixels; i++)
     pixels[i] = (guint8) (i * 7);
-  file.tensors[0] = TENSOR ("pixels", U8, pixels, 2, 4, 4, 3);
+  file.tensors[0] = TENSOR ("pictures", U8, pixels, 2, 4, 4, 3);
   dataset = open_file (&file, NULL);
   g_assert_cmpuint (ituning_dataset_get_info (dataset)->image_size, ==, 4);
   fill (dataset, &batch, chosen, 1);
@@ -228,7 +228,7 @@ test_pixels_are_moved (void)
 
   for (gsize i = 0; i < sizeof pixels; i++)
     pixels[i] = (guint8) (i * 7);
-  file.tensors[0] = TENSOR ("pixels", U8, pixels, 2, 4, 4, 3);
+  file.tensors[0] = TENSOR ("pictures", U8, pixels, 2, 4, 4, 3);
   dataset = open_file (&file, NULL);
   fill (dataset, &still, chosen, 1);
   for (guint64 seed = 0; seed < 200; seed++) {
@@ -276,7 +276,7 @@ test_empty_shapes_are_refused (void)
   assert_refused (&file, "[2, 0, 3]");
   file.tensors[0] = TENSOR ("visual_tokens", F32, tokens, 0, 2, 3);
   assert_refused (&file, "[0, 2, 3]");
-  file.tensors[0] = TENSOR ("pixels", U8, pixels, 2, 0, 0, 3);
+  file.tensors[0] = TENSOR ("pictures", U8, pixels, 2, 0, 0, 3);
   assert_refused (&file, "[2, 0, 0, 3]");
   file = good_file ();
   file.tensors[1] = TENSOR ("input_ids", I32, ids, 3, 0);
@@ -292,9 +292,9 @@ test_shapes_that_do_not_fit_are_refused (void)
   assert_refused (&file, "wanted 3 dimensions");
   file.tensors[0] = TENSOR ("visual_tokens", I32, tokens, 2, 2, 3);
   assert_refused (&file, "is of type I32");
-  file.tensors[0] = TENSOR ("pixels", U8, pixels, 2, 4, 2, 3);
+  file.tensors[0] = TENSOR ("pictures", U8, pixels, 2, 4, 2, 3);
   assert_refused (&file, "is not U8 [N, I, I, 3]");
-  file.tensors[0] = TENSOR ("pixels", U8, pixels, 1, 1, 32, 3);
+  file.tensors[0] = TENSOR ("pictures", U8, pixels, 1, 1, 32, 3);
   assert_refused (&file, "is not U8 [N, I, I, 3]");
   file = good_file ();
   file.tensors[2] = TENSOR ("lengths", I32, lengths, 2);
@@ -322,6 +322,23 @@ test_values_out_of_range_are_refused (void)
   images[2] = -1;
   assert_refused (&file, "holds -1 at 2");
   images[2] = 1;
+}
+
+/* Hugging Face's padding of labels. */
+static void
+test_what_is_behind_a_caption_may_be_anything (void)
+{
+  const File file = good_file ();
+  g_autoptr (ItuningDataset) dataset = NULL;
+
+  ids[3] = ids[11] = -100;
+  dataset = open_good ();
+  g_assert_nonnull (dataset);
+  ids[3] = 0;
+  ids[11] = 7;
+  ids[5] = -100;
+  assert_refused (&file, "holds -100 at 5");
+  ids[5] = 2;
 }
 
 static void
@@ -388,6 +405,8 @@ main (int argc, char **argv)
       test_shapes_that_do_not_fit_are_refused);
   g_test_add_func ("/dataset/values-out-of-range-are-refused",
       test_values_out_of_range_are_refused);
+  g_test_add_func ("/dataset/what-is-behind-a-caption-may-be-anything",
+      test_what_is_behind_a_caption_may_be_anything);
   g_test_add_func ("/dataset/another-model-is-refused",
       test_another_model_is_refused);
   g_test_add_func ("/dataset/tokens-that-are-not-finite-are-named",
