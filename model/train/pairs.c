@@ -127,7 +127,7 @@ add_caption (Image *image, const char *caption)
 
 /* Who asks for a split of a file that has none would get all of it. */
 static gboolean
-has_no_splits_to_choose (const ItuningPairs *self, GError **error)
+check_no_split (const ItuningPairs *self, GError **error)
 {
   return self->split == NULL ||
       fail (self, error,
@@ -260,7 +260,7 @@ read_lines (ItuningPairs *self, const char *text, GError **error)
 {
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
 
-  if (!has_no_splits_to_choose (self, error))
+  if (!check_no_split (self, error))
     return FALSE;
   for (gsize i = 0; lines[i] != NULL; i++)
     if (g_strstrip (lines[i])[0] != '\0' &&
@@ -309,7 +309,7 @@ read_whole (ItuningPairs *self, const char *text, gsize size, GError **error)
         "{\"image\", \"caption\"}");
   if (annotations == NULL)
     return read_karpathy (self, images, error);
-  return has_no_splits_to_choose (self, error) &&
+  return check_no_split (self, error) &&
       read_coco (self, images, annotations, error);
 }
 
