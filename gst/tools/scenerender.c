@@ -77,14 +77,34 @@ cross (Vector a, Vector b)
 
 /* --- distances ---------------------------------------------------------- */
 
-static float
-radius (const SceneObject *object)
+/* An object as rays meet it. */
+typedef struct
 {
-  return object->large ? 0.78f : 0.56f;
+  const SceneObject *object;
+  Vector middle;
+  float radius; /* half its height */
+  float cos, sin; /* of its turn */
+} Body;
+
+/* All that a picture shows. */
+typedef struct
+{
+  const Scene *scene;
+  Body bodies[SCENE_MAX_OBJECTS];
+  Vector light; /* towards it */
+} World;
+
+static Body
+make_body (const SceneObject *object)
+{
+  const float radius = object->large ? 0.78f : 0.56f;
+
+  return (Body){ object, { object->x, radius, object->z }, radius,
+    cosf (object->turn), sinf (object->turn) };
 }
 
 /* To a box in two dimensions that reaches @a and @b from the middle. */
-static float
+static inline float
 box_distance (float x, float y, float a, float b)
 {
   const float dx = fabsf (x) - a, dy = fabsf (y) - b;
@@ -94,7 +114,7 @@ box_distance (float x, float y, float a, float b)
 }
 
 /* To a cone from its middle, of half height and radius @r. */
-static float
+static inline float
 cone_distance (float across, float y, float r)
 {
   const float slope = 0.4472136f; /* of the side: 1 across, 2 up */
@@ -103,126 +123,111 @@ cone_distance (float across, float y, float r)
   return MAX (side, -(y + r));
 }
 
-/* From @p to an object that stands on the floor. */
-static float
-object_distance (const SceneObject *object, Vector p)
+/* From @p to a body, which stands on the floor. */
+static inline float
+find_distance (const Body *body, Vector p)
 {
-  const float r = radius (object);
-  const float dx = p.x - object->x, dz = p.z - object->z;
-  const float y = p.y - r;
+  const float r = body->radius;
+  const Vector d = add (p, body->middle, -1.0f);
 
-  switch (object->shape) {
+  switch (body->object->shape) {
     case SCENE_CUBE: {
       const float side = 0.82f * r, rim = 0.03f;
-      const float c = cosf (object->turn), s = sinf (object->turn);
-      const float plane = box_distance (c * dx + s * dz, c * dz - s * dx, side,
-          side);
+      const float c = body->cos, s = body->sin;
+      const float plane = box_distance (c * d.x + s * d.z, c * d.z - s * d.x,
+          side, side);
       return MAX (plane, fabsf (p.y - side - rim) - side) - rim;
     }
     case SCENE_CYLINDER:
-      return box_distance (sqrtf (dx * dx + dz * dz), y, 0.6f * r, r);
+      return box_distance (sqrtf (d.x * d.x + d.z * d.z), d.y, 0.6f * r, r);
     case SCENE_CONE:
-      return cone_distance (sqrtf (dx * dx + dz * dz), y, r);
+      return cone_distance (sqrtf (d.x * d.x + d.z * d.z), d.y, r);
     case SCENE_RING: {
       /* Upright, its axis towards the camera but for a little. */
       const float tube = 0.26f * r;
-      const float round = sqrtf (dx * dx + y * y) - (r - tube);
-      return sqrtf (round * round + dz * dz) - tube;
+      const float round = sqrtf (d.x * d.x + d.y * d.y) - (r - tube);
+      return sqrtf (round * round + d.z * d.z) - tube;
     }
     case SCENE_BALL:
     case SCENE_N_SHAPES:
     default:
-      return sqrtf (dx * dx + y * y + dz * dz) - r;
+      return sqrtf (dot (d, d)) - r;
   }
-}
-
-/* To the nearest of @n objects, which @nearest gets. */
-static float
-scene_distance (const SceneObject *const *objects, guint n, Vector p,
-    const SceneObject **nearest)
-{
-  float least = FAR;
-
-  for (guint i = 0; i < n; i++) {
-    const float distance = object_distance (objects[i], p);
-    if (distance < least) {
-      least = distance;
-      *nearest = objects[i];
-    }
-  }
-  return least;
 }
 
 /* --- rays --------------------------------------------------------------- */
 
-/* The objects that a ray comes near; returns how many. */
-static guint
-find_near (const Scene *scene, Vector from, Vector ray,
-    const SceneObject *near[SCENE_MAX_OBJECTS])
-{
-  guint n = 0;
-
-  for (guint i = 0; i < scene->n_objects; i++) {
-    const SceneObject *object = &scene->objects[i];
-    const float r = radius (object), reach = 1.5f * r;
-    const Vector to = { object->x - from.x, r - from.y, object->z - from.z };
-    const float along = dot (to, ray);
-    if (dot (to, to) - along * along < reach * reach && along > -reach)
-      near[n++] = object;
-  }
-  return n;
-}
-
-/* Follows a ray for at most @limit. Returns how far it goes, or a negative
- * number when it meets nothing. */
+/* Follows a ray to a body, from @start to @limit: no further than through the
+ * ball that holds the body. Returns how far it goes, or @limit when it misses. */
 static float
-follow (const Scene *scene, Vector from, Vector ray, float start, float limit,
-    const SceneObject **hit)
+meet (const Body *body, Vector from, Vector ray, float start, float limit)
 {
-  const SceneObject *near[SCENE_MAX_OBJECTS];
-  const guint n = find_near (scene, from, ray, near);
-  float t = start;
+  const float reach = 1.5f * body->radius;
+  const Vector to = add (body->middle, from, -1.0f);
+  const float along = dot (to, ray);
+  const float depth = reach * reach - (dot (to, to) - along * along);
+  float t, end;
 
-  if (n == 0)
-    return -1.0f;
-  for (guint i = 0; i < MAX_STEPS && t < limit; i++) {
-    const float distance = scene_distance (near, n, add (from, ray, t), hit);
+  if (depth <= 0.0f)
+    return limit;
+  t = MAX (start, along - sqrtf (depth));
+  end = MIN (limit, along + sqrtf (depth));
+  for (guint i = 0; i < MAX_STEPS && t < end; i++) {
+    const float distance = find_distance (body, add (from, ray, t));
     if (distance < NEAR)
       return t;
     t += distance;
   }
-  return -1.0f;
+  return limit;
+}
+
+/* Follows a ray for at most @limit. Returns how far it goes, or @limit when it
+ * meets nothing. */
+static float
+follow (const World *world, Vector from, Vector ray, float start, float limit,
+    const Body **hit)
+{
+  float nearest = limit;
+
+  for (guint i = 0; i < world->scene->n_objects; i++) {
+    const float t = meet (&world->bodies[i], from, ray, start, nearest);
+    if (t < nearest) {
+      nearest = t;
+      *hit = &world->bodies[i];
+    }
+  }
+  return nearest;
 }
 
 static Vector
-find_normal (const SceneObject *object, Vector p)
+find_normal (const Body *body, Vector p)
 {
-  const float e = 0.004f, middle = object_distance (object, p);
+  const float e = 0.004f, middle = find_distance (body, p);
 
-  return normalise ((
-      Vector){ object_distance (object, (Vector){ p.x + e, p.y, p.z }) - middle,
-      object_distance (object, (Vector){ p.x, p.y + e, p.z }) - middle,
-      object_distance (object, (Vector){ p.x, p.y, p.z + e }) - middle });
+  return normalise (
+      (Vector){ find_distance (body, (Vector){ p.x + e, p.y, p.z }) - middle,
+          find_distance (body, (Vector){ p.x, p.y + e, p.z }) - middle,
+          find_distance (body, (Vector){ p.x, p.y, p.z + e }) - middle });
 }
 
 static float
-find_shadow (const Scene *scene, Vector p, Vector light)
+find_shadow (const World *world, Vector p)
 {
-  const SceneObject *hit = NULL;
+  const Body *hit = NULL;
 
-  return follow (scene, p, light, 0.05f, 8.0f, &hit) < 0.0f ? 1.0f : 0.35f;
+  (void) follow (world, p, world->light, 0.05f, 8.0f, &hit);
+  return hit == NULL ? 1.0f : 0.35f;
 }
 
 static Vector
-shade_object (const Scene *scene, const SceneObject *object, Vector p,
-    Vector ray, Vector light)
+shade_object (const World *world, const Body *body, Vector p, Vector ray)
 {
-  const Vector normal = find_normal (object, p);
-  const float facing = MAX (dot (normal, light), 0.0f);
-  const float lit = facing > 0.0f
-      ? find_shadow (scene, add (p, normal, 0.02f), light)
-      : 0.35f;
-  const Vector half = normalise (add (light, ray, -1.0f));
+  const SceneObject *object = body->object;
+  const Vector normal = find_normal (body, p);
+  const float facing = MAX (dot (normal, world->light), 0.0f);
+  const float lit = facing > 0.0f ? find_shadow (world, add (p, normal, 0.02f))
+                                  : 0.35f;
+  const Vector half = normalise (add (world->light, ray, -1.0f));
   const float mirror = MAX (dot (normal, half), 0.0f);
   const float rim = 1.0f - fabsf (dot (normal, ray));
   Vector color = add ((Vector){ 0 }, colors[object->color],
@@ -236,8 +241,9 @@ shade_object (const Scene *scene, const SceneObject *object, Vector p,
 }
 
 static Vector
-shade_floor (const Scene *scene, Vector from, Vector ray, Vector light)
+shade_floor (const World *world, Vector from, Vector ray)
 {
+  const Scene *scene = world->scene;
   const float t = ray.y < -0.01f ? -from.y / ray.y : FAR;
   const Vector p = add (from, ray, t);
   const float tile = floors[scene->floor].tile;
@@ -248,15 +254,14 @@ shade_floor (const Scene *scene, Vector from, Vector ray, Vector light)
   if (tile > 0.0f &&
       ((int) floorf (p.x / tile) + (int) floorf (p.z / tile)) % 2 != 0)
     color = floors[scene->floor].dark;
-  return add ((Vector){ 0 }, color,
-      0.45f + 0.55f * find_shadow (scene, p, light));
+  return add ((Vector){ 0 }, color, 0.45f + 0.55f * find_shadow (world, p));
 }
 
 /* --- the picture -------------------------------------------------------- */
 
 typedef struct
 {
-  Vector eye, forward, right, up, light;
+  Vector eye, forward, right, up;
 } View;
 
 static View
@@ -267,9 +272,6 @@ make_view (const Scene *scene)
     .eye = { sinf (turn) * cosf (height) * scene->camera_distance,
         sinf (height) * scene->camera_distance + 0.4f,
         -cosf (turn) * cosf (height) * scene->camera_distance },
-    .light = { sinf (scene->light_turn) * cosf (scene->light_height),
-        sinf (scene->light_height),
-        -cosf (scene->light_turn) * cosf (scene->light_height) },
   };
 
   view.forward = normalise (
@@ -279,19 +281,34 @@ make_view (const Scene *scene)
   return view;
 }
 
+static World
+make_world (const Scene *scene)
+{
+  const float turn = scene->light_turn, height = scene->light_height;
+  World world = {
+    .scene = scene,
+    .light = { sinf (turn) * cosf (height), sinf (height),
+        -cosf (turn) * cosf (height) },
+  };
+
+  for (guint i = 0; i < scene->n_objects; i++)
+    world.bodies[i] = make_body (&scene->objects[i]);
+  return world;
+}
+
 /* @x and @y are 0 in the middle; a square picture goes from -1 to 1. */
 static Vector
-trace (const Scene *scene, const View *view, float x, float y)
+trace (const World *world, const View *view, float x, float y)
 {
   const float zoom = 0.38f;
   const Vector ray = normalise (
       add (add (view->forward, view->right, zoom * x), view->up, zoom * y));
-  const SceneObject *hit = NULL;
-  const float t = follow (scene, view->eye, ray, 1.0f, FAR, &hit);
+  const Body *hit = NULL;
+  const float t = follow (world, view->eye, ray, 1.0f, FAR, &hit);
 
-  if (t < 0.0f || hit == NULL)
-    return shade_floor (scene, view->eye, ray, view->light);
-  return shade_object (scene, hit, add (view->eye, ray, t), ray, view->light);
+  if (hit == NULL)
+    return shade_floor (world, view->eye, ray);
+  return shade_object (world, hit, add (view->eye, ray, t), ray);
 }
 
 /* Light as eyes and screens have it: a gamma of about 2. */
@@ -337,6 +354,7 @@ choose_half (const Scene *scene, guint width, guint height)
 void
 scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
 {
+  const World world = make_world (scene);
   const View view = make_view (scene);
   const float half = choose_half (scene, width, height);
 
@@ -348,7 +366,7 @@ scene_render (const Scene *scene, guint8 *rgb, guint width, guint height)
         const float dx = ((float) across + 0.5f) / N_SAMPLES;
         const float dy = ((float) down + 0.5f) / N_SAMPLES;
         sum = add (sum,
-            trace (scene, &view,
+            trace (&world, &view,
                 ((float) column + dx - 0.5f * (float) width) / half,
                 (0.5f * (float) height - (float) row - dy) / half),
             1.0f / (N_SAMPLES * N_SAMPLES));
