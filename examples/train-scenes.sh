@@ -41,7 +41,7 @@ train() { # FOLDER COMMAND...
 # Some colours are never shown on some shapes. The language model has read of
 # them, as GPT-2 has read of what CLIP never saw: its captions are of all pairs.
 # Scenes in grey teach shapes without colours.
-once scenes scenes scenes --count 48000 --split train --patterns 0.2 \
+once scenes scenes scenes --count 72000 --split train --patterns 0.2 \
   --grey 0.4 --h264 0.5 --seed "$seed"
 once text scenes text --count 8000 --split all --grey 0.4 --seed "$seed" --size 32
 once test scenes test --count 2000 --split test --seed "$((seed + 1))"
@@ -57,8 +57,9 @@ once pixels.safetensors ituning features --captions scenes/details.json --images
 
 train bundle/vision ituning pretrain clip --features pixels.safetensors \
   --tokenizer bundle/language --patch-size 16 --width 160 --layers 5 --heads 5 \
-  --text-width 128 --text-layers 2 --text-heads 4 --embedding 128 --captioning 4 --shift 6 \
-  --batch-size 64 --steps 11000 --lr 1e-3 --warmup-steps 200 --weight-decay 0.05
+  --text-width 128 --text-layers 2 --text-heads 4 --embedding 128 --captioning 4 \
+  --shift 6 --zoom 0.1 --batch-size 64 --steps 12000 --lr 1e-3 \
+  --warmup-steps 200 --weight-decay 0.05
 train bundle/language ituning pretrain gpt2 --features text.safetensors \
   --tokenizer bundle/language --width 128 --layers 4 --heads 4 --positions 48 \
   --steps 2000 --batch-size 128 --lr 2e-3 --warmup-steps 100 --weight-decay 0.05

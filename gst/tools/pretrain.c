@@ -79,9 +79,10 @@ run (Arguments *given, gboolean clip, GCancellable *cancellable, GError **error)
     return tool_options_usage_error (error, "--tokenizer is missing");
   if (!clip &&
       (given->vision != NULL || given->shift != 0 ||
+          given->train.train.zoom != 0.0 ||
           given->train.train.captioning != 0.0))
     return tool_options_usage_error (error,
-        "--vision, --shift and --captioning are for clip");
+        "--vision, --shift, --zoom and --captioning are for clip");
   if (!tool_train_options_check (&given->train, error) ||
       !tool_options_get_count ("--threads", given->n_threads, 0, G_MAXINT,
           &n_threads, error) ||
@@ -140,6 +141,8 @@ tool_pretrain_run (char **argv, GCancellable *cancellable, GError **error)
         "clip: weight of the captions' loss beside the contrast (0)", "X" },
     { "shift", 0, 0, G_OPTION_ARG_INT64, &given.shift,
         "clip: move a picture by up to so many pixels, each time (0)", "N" },
+    { "zoom", 0, 0, G_OPTION_ARG_DOUBLE, &given.train.train.zoom,
+        "clip: stretch its sides by up to this part, each time (0)", "X" },
     { "threads", 0, 0, G_OPTION_ARG_INT64, &given.n_threads,
         "Threads to compute with (one per processor)", "N" },
     G_OPTION_ENTRY_NULL,

@@ -9,9 +9,10 @@
 /* What a step reads of a file of features: some captions, with what their images
  * are. */
 
-/* The stream of random numbers that says how pictures are moved: neither the
+/* The stream of random numbers that says how pictures are changed: neither the
  * order's nor dropout's. */
-#define STREAM_SHIFT ((guint64) 1 << 61)
+#define STREAM_AUGMENT ((guint64) 1 << 61)
+
 /* Row @image of the visual tokens as floats. */
 static void
 read_tokens (const ItuningDataset *self, float *tokens, gsize image)
@@ -53,36 +54,20 @@ ituning_dataset_check_finite (const ItuningDataset *dataset,
   return TRUE;
 }
 
-/* A picture of I x I pixels moved by @dx and @dy of them; its edges go on as
- * they are. */
-static void
-shift_picture (guint8 *to, const guint8 *from, gsize I, int dx, int dy)
-{
-  const int last = (int) I - 1;
-
-  for (int y = 0; y <= last; y++) {
-    const guint8 *row = from + (gsize) CLAMP (y - dy, 0, last) * I * 3;
-    for (int x = 0; x <= last; x++, to += 3)
-      memcpy (to, row + (gsize) CLAMP (x - dx, 0, last) * 3, 3);
-  }
-}
-
-/* Row @image of the pixels, as CLIP's preprocessing normalises them, @moved
- * ([I, I, 3] scratch) by up to @shift pixels each way. */
+/* Row @image of the pixels, as CLIP's preprocessing normalises them, changed by
+ * chance in @changed ([I, I, 3] scratch) when there is an @augment. */
 static void
 read_pixel_values (const ItuningDataset *self, float *values, gsize image,
-    guint shift, ItuningRandom *random, guint8 *moved)
+    const ItuningAugment *augment, ItuningRandom *random, guint8 *changed)
 {
   const gsize I = self->info.image_size;
   const guint8 *pixels = (const guint8 *) self->pixels->data +
       image * I * I * 3;
-  const ItuningImage picture = { shift > 0 ? moved : pixels, I, I, 3 * I };
+  const ItuningImage picture = { augment != NULL ? changed : pixels, I, I,
+    3 * I };
 
-  if (shift > 0) {
-    const int dx = (int) (ituning_random_uniform (random) * (2 * shift + 1));
-    const int dy = (int) (ituning_random_uniform (random) * (2 * shift + 1));
-    shift_picture (moved, pixels, I, dx - (int) shift, dy - (int) shift);
-  }
+  if (augment != NULL)
+    ituning_augment_picture (augment, changed, pixels, I, random);
   ituning_preprocessor_run (self->preprocessor, &picture, values, NULL);
 }
 
@@ -107,15 +92,15 @@ ituning_dataset_count_targets (const ItuningDataset *dataset,
  * ituning_dataset_fill:
  * @batch: (inout): what it held is overwritten
  * @captions: [@n_captions] which
- * @shift: pictures of a file of pixels are moved by up to so many pixels each
- *   way, by chance
+ * @augment: (nullable): how pictures of a file of pixels are changed
  * @seed: which chance
  */
 void
 ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
-    const guint32 *captions, gsize n_captions, guint shift, guint64 seed)
+    const guint32 *captions, gsize n_captions, const ItuningAugment *augment,
+    guint64 seed)
 {
-  ItuningRandom random = ituning_random_new (seed, STREAM_SHIFT);
+  ItuningRandom random = ituning_random_new (seed, STREAM_AUGMENT);
   const gsize n = dataset->info.num_tokens * dataset->info.hidden_size;
   const gsize n_pixels = 3 * dataset->info.image_size *
       dataset->info.image_size;
@@ -123,7 +108,7 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
       n_captions * n);
   float *pixels = ituning_buffer_reserve (&batch->pixel_values,
       n_captions * n_pixels);
-  g_autofree guint8 *moved = g_malloc (MAX (n_pixels, 1));
+  g_autofree guint8 *changed = g_malloc (MAX (n_pixels, 1));
 
   batch->n_targets = ituning_dataset_count_targets (dataset, captions,
       n_captions);
@@ -140,7 +125,7 @@ ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
     batch->starts[i + 1] = batch->starts[i] + length;
     if (dataset->pixels != NULL)
       read_pixel_values (dataset, pixels + i * n_pixels,
-          dataset->images[captions[i]], shift, &random, moved);
+          dataset->images[captions[i]], augment, &random, changed);
     else
       read_tokens (dataset, tokens + i * n, dataset->images[captions[i]]);
   }

@@ -75,7 +75,7 @@ get_state (const ItuningTrainer *self, gint64 state[N_STATE])
     hash_double (options->max_grad_norm),
     hash_double (options->label_smoothing), hash_double (options->dropout),
     options->warmup_steps, options->schedule, hash_double (options->captioning),
-    options->shift };
+    options->shift, hash_double (options->zoom) };
   guint64 hash = 0;
 
   for (gsize i = 0; i < G_N_ELEMENTS (numbers); i++) {

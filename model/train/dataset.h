@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "model/train/augment.h"
 #include "model/train/ituning-train.h"
 #include "model/train/textpass.h"
 
@@ -26,7 +27,8 @@ gboolean ituning_dataset_check_captions (const ItuningDataset *dataset,
 gboolean ituning_dataset_check_finite (const ItuningDataset *dataset,
     const guint32 *captions, gsize n_captions, GError **error);
 void ituning_dataset_fill (const ItuningDataset *dataset, ItuningBatch *batch,
-    const guint32 *captions, gsize n_captions, guint shift, guint64 seed);
+    const guint32 *captions, gsize n_captions, const ItuningAugment *augment,
+    guint64 seed);
 gsize ituning_dataset_count_targets (const ItuningDataset *dataset,
     const guint32 *captions, gsize n_captions);
 void ituning_batch_clear (ItuningBatch *batch);

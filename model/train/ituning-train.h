@@ -141,6 +141,8 @@ typedef enum
  *   teaches all visual tokens; 0 for the contrast alone
  * @shift: pretraining of a vision tower: each time, a picture is moved by up to
  *   so many pixels each way, so that no place in it is learned by heart
+ * @zoom: likewise, its sides are stretched or shrunk by up to this part of them,
+ *   each by its own chance, 0 <= this < 1
  * @fresh: start from a new adapter even if the model has one
  * @unfreeze_language: train the language model too, all of it
  * @bottleneck_size: of a new adapter; 0 for half the text width
@@ -170,6 +172,7 @@ typedef struct
   guint64 seed;
   double captioning;
   guint shift;
+  double zoom;
   gboolean fresh;
   gboolean unfreeze_language;
   guint bottleneck_size;

@@ -55,6 +55,8 @@ ituning_train_options_check (const ItuningTrainOptions *options, GError **error)
       check_option (options->captioning >= 0.0 &&
               isfinite (options->captioning),
           "captioning", "0 or more", error) &&
+      check_option (options->zoom >= 0.0 && options->zoom < 1.0, "zoom",
+          "0 to below 1", error) &&
       check_option (options->num_heads > 0, "heads", "1 or more", error) &&
       check_option (isfinite (options->scale), "scale", "a number", error);
 }
@@ -195,13 +197,16 @@ add_gradients (ItuningTrainer *self, gsize n_batch, gsize n_batches,
   ItuningTask *task = self->task;
   ItuningTextHow how = { 1.0 / (double) n_units, self->options.label_smoothing,
     self->options.dropout, 0 };
+  const ItuningAugment augment = { self->options.shift, self->options.zoom };
+  const gboolean is_changed = augment.shift > 0 || augment.zoom > 0.0;
   double loss = 0.0;
 
   ituning_parameters_clear_gradients (task->parameters);
   for (gsize i = 0; i < n_batches; i++) {
     how.seed = self->options.seed + ((self->step * n_batches + i) << 10);
     ituning_dataset_fill (self->dataset, &self->batch,
-        self->chosen + i * n_batch, n_batch, self->options.shift, how.seed);
+        self->chosen + i * n_batch, n_batch, is_changed ? &augment : NULL,
+        how.seed);
     loss += task->klass->train (task, &self->batch, &how);
   }
   return loss;
@@ -338,7 +343,7 @@ ituning_trainer_evaluate (ItuningTrainer *trainer, ItuningDataset *dataset,
     const gsize n = MIN (n_batch, n_captions - first);
     if (g_cancellable_set_error_if_cancelled (cancellable, error))
       return FALSE;
-    ituning_dataset_fill (dataset, &trainer->batch, order + first, n, 0, 0);
+    ituning_dataset_fill (dataset, &trainer->batch, order + first, n, NULL, 0);
     sum += task->klass->evaluate (task, &trainer->batch);
     n_units += task->klass->count (task, &trainer->batch);
   }

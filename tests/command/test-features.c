@@ -477,9 +477,9 @@ pretrain_clip (const Fixture *fixture, const char *pixels, const char *width,
       "--tokenizer", fixture->tokenizer, "--width", width, "--layers", "1",
       "--heads", "2", "--patch-size", "8", "--embedding", "8", "--text-width",
       "16", "--text-layers", "1", "--text-heads", "2", "--steps", "1",
-      "--batch-size", "8", "--shift", "2", "-o", output, "--lr", "1e-300",
-      "--seed", start != NULL ? "9" : "3", start != NULL ? "--vision" : NULL,
-      start, NULL);
+      "--batch-size", "8", "--shift", "2", "--zoom", "0.1", "-o", output,
+      "--lr", "1e-300", "--seed", start != NULL ? "9" : "3",
+      start != NULL ? "--vision" : NULL, start, NULL);
 }
 
 /* With no learning rate to speak of, what comes out is what it started from,

@@ -14,7 +14,7 @@ static void
 fill (const ItuningDataset *dataset, ItuningBatch *batch,
     const guint32 *captions, gsize n)
 {
-  ituning_dataset_fill (dataset, batch, captions, n, 0, 0);
+  ituning_dataset_fill (dataset, batch, captions, n, NULL, 0);
 }
 
 /* Two images of two tokens that are three wide, and three captions. */
@@ -224,6 +224,7 @@ test_pixels_are_moved (void)
   File file = good_file ();
   g_autoptr (ItuningDataset) dataset = NULL;
   ItuningBatch still = { 0 }, moved = { 0 }, again = { 0 };
+  const ItuningAugment augment = { .shift = 1 };
   guint seen = 0;
 
   for (gsize i = 0; i < sizeof pixels; i++)
@@ -233,8 +234,8 @@ test_pixels_are_moved (void)
   fill (dataset, &still, chosen, 1);
   for (guint64 seed = 0; seed < 200; seed++) {
     int move;
-    ituning_dataset_fill (dataset, &moved, chosen, 1, 1, seed);
-    ituning_dataset_fill (dataset, &again, chosen, 1, 1, seed);
+    ituning_dataset_fill (dataset, &moved, chosen, 1, &augment, seed);
+    ituning_dataset_fill (dataset, &again, chosen, 1, &augment, seed);
     g_assert_cmpmem (moved.pixel_values.values, 48 * sizeof (float),
         again.pixel_values.values, 48 * sizeof (float));
     move = find_move (moved.pixel_values.values, still.pixel_values.values);
