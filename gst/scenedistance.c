@@ -10,13 +10,12 @@
 #define WIDTH GST_ITUNING_THUMBNAIL_WIDTH
 #define HEIGHT GST_ITUNING_THUMBNAIL_HEIGHT
 
-/* Shifts, in cells, under which two frames may still be the same scene. */
+/* Shifts, in cells of a whole frame, under which two frames may still be the same
+ * scene; less where less of it is compared. */
 #define MAX_SHIFT_X 3
 #define MAX_SHIFT_Y 2
 
-/* Luma below this, in full and in video range, with a deviation below that, is
- * black. */
-#define BLACK 32.0f
+/* A black frame's deviation is below this. */
 #define BLACK_DEVIATION 1.2f
 /* A light makes a frame brighter by this much on average and burns out this
  * part of it, or nearly all. */
@@ -27,6 +26,84 @@
  * less is left to tell. Two scenes that have nothing in common are at 1. */
 #define LIT_DISTANCE(burnt) (0.15f + 0.35f * (burnt))
 
+/* --- black bars --------------------------------------------------------- */
+
+/* The cells that are compared, from the first to before the last. Black bars that
+ * both frames have are left out, with the cells that they may reach into: as
+ * structure that all frames of a video share, they would hide its cuts. */
+typedef struct
+{
+  int top, bottom, left, right;
+} Area;
+
+static const Area whole = { 0, HEIGHT, 0, WIDTH };
+
+static int
+skip_bar (guint8 a, guint8 b)
+{
+  return a > 0 && b > 0 ? MIN (a, b) + 1 : 0;
+}
+
+static Area
+find_area (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
+{
+  return (Area){ skip_bar (a->top, b->top),
+    HEIGHT - skip_bar (a->bottom, b->bottom), skip_bar (a->left, b->left),
+    WIDTH - skip_bar (a->right, b->right) };
+}
+
+static float
+count_cells (Area area)
+{
+  return (float) ((area.bottom - area.top) * (area.right - area.left));
+}
+
+/* Mean and mean square of the cells in an area. */
+static void
+measure (const GstItuningThumbnail *self, Area area, float *mean,
+    float *squares)
+{
+  const float n = count_cells (area);
+
+  *mean = *squares = 0.0f;
+  for (int y = area.top; y < area.bottom; y++) {
+    for (int x = area.left; x < area.right; x++) {
+      *mean += self->cells[y][x] / n;
+      *squares += self->cells[y][x] * self->cells[y][x] / n;
+    }
+  }
+}
+
+/* The thumbnail of a frame that shows the area alone, in @room if that is less
+ * than all: bars are black, and have neither noise nor colour. */
+static const GstItuningThumbnail *
+crop (const GstItuningThumbnail *self, Area area, GstItuningThumbnail *room)
+{
+  const float all = count_cells (whole) / count_cells (area);
+  const float even = GST_ITUNING_THUMBNAIL_NOISE * GST_ITUNING_THUMBNAIL_NOISE;
+  const float scale = sqrtf (
+      self->deviation * self->deviation + self->noise * self->noise);
+  float mean, squares, change;
+
+  if (all <= 1.0f)
+    return self;
+  *room = *self;
+  measure (self, area, &mean, &squares);
+  room->luma += scale * mean;
+  for (gsize c = 0; c < 2; c++)
+    room->chroma[c] = 128.0f + all * (self->chroma[c] - 128.0f);
+  room->deviation = scale * sqrtf (MAX (squares - mean * mean, 0.0f));
+  room->noise = sqrtf (even + all * (self->noise * self->noise - even));
+  change = scale /
+      sqrtf (room->deviation * room->deviation + room->noise * room->noise);
+  for (int y = area.top; y < area.bottom; y++)
+    for (int x = area.left; x < area.right; x++)
+      room->cells[y][x] = (self->cells[y][x] - mean) * change;
+  return room;
+}
+
+/* --- distances ---------------------------------------------------------- */
+
 /**
  * gst_ituning_thumbnail_is_flat:
  *
@@ -35,17 +112,21 @@
 gboolean
 gst_ituning_thumbnail_is_flat (const GstItuningThumbnail *self)
 {
-  return self->deviation < 2.0f * self->noise;
+  GstItuningThumbnail room;
+  const GstItuningThumbnail *picture = crop (self, find_area (self, self),
+      &room);
+
+  return picture->deviation < 2.0f * picture->noise;
 }
 
 /* Half the mean square of the difference where the two overlap, @b shifted:
  * 0 for the same structure, about 1 for two that have nothing in common. */
 static float
 compare_shifted (const GstItuningThumbnail *a, const GstItuningThumbnail *b,
-    int dx, int dy)
+    Area area, int dx, int dy)
 {
-  const int top = MAX (0, -dy), bottom = MIN (HEIGHT, HEIGHT - dy);
-  const int left = MAX (0, -dx), right = MIN (WIDTH, WIDTH - dx);
+  const int top = area.top + MAX (0, -dy), bottom = area.bottom - MAX (0, dy);
+  const int left = area.left + MAX (0, -dx), right = area.right - MAX (0, dx);
   float sum = 0.0f;
 
   for (int y = top; y < bottom; y++) {
@@ -66,20 +147,27 @@ float
 gst_ituning_thumbnail_change (const GstItuningThumbnail *a,
     const GstItuningThumbnail *b)
 {
-  return compare_shifted (a, b, 0, 0);
+  const Area area = find_area (a, b);
+  GstItuningThumbnail rooms[2];
+
+  return compare_shifted (crop (a, area, &rooms[0]), crop (b, area, &rooms[1]),
+      area, 0, 0);
 }
 
 /* The smallest distance over all shifts: a moving camera is not a new scene. */
 static float
-compare_structure (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
+compare_structure (const GstItuningThumbnail *a, const GstItuningThumbnail *b,
+    Area area)
 {
-  float least = compare_shifted (a, b, 0, 0);
+  const int max_dx = MAX_SHIFT_X * (area.right - area.left) / WIDTH;
+  const int max_dy = MAX_SHIFT_Y * (area.bottom - area.top) / HEIGHT;
+  float least = compare_shifted (a, b, area, 0, 0);
 
   if (least < 0.05f)
     return least;
-  for (int dy = -MAX_SHIFT_Y; dy <= MAX_SHIFT_Y; dy++)
-    for (int dx = -MAX_SHIFT_X; dx <= MAX_SHIFT_X; dx++)
-      least = MIN (least, compare_shifted (a, b, dx, dy));
+  for (int dy = -max_dy; dy <= max_dy; dy++)
+    for (int dx = -max_dx; dx <= max_dx; dx++)
+      least = MIN (least, compare_shifted (a, b, area, dx, dy));
   return least;
 }
 
@@ -103,10 +191,15 @@ float
 gst_ituning_thumbnail_distance (const GstItuningThumbnail *a,
     const GstItuningThumbnail *b)
 {
-  const float structure = MIN (1.0f, compare_structure (a, b));
+  const Area area = find_area (a, b);
+  GstItuningThumbnail rooms[2];
+  const GstItuningThumbnail *seen[2] = { crop (a, area, &rooms[0]),
+    crop (b, area, &rooms[1]) };
+  const float structure = MIN (1.0f,
+      compare_structure (seen[0], seen[1], area));
 
   if (gst_ituning_thumbnail_is_flat (a) || gst_ituning_thumbnail_is_flat (b))
-    return MAX (structure, compare_colour (a, b));
+    return MAX (structure, compare_colour (seen[0], seen[1]));
   return structure;
 }
 
@@ -118,8 +211,8 @@ gst_ituning_thumbnail_distance (const GstItuningThumbnail *a,
 gboolean
 gst_ituning_thumbnail_is_black (const GstItuningThumbnail *self)
 {
-  return self->luma < BLACK && self->deviation < BLACK_DEVIATION &&
-      self->deviation < self->noise;
+  return self->luma < GST_ITUNING_THUMBNAIL_BLACK &&
+      self->deviation < BLACK_DEVIATION && self->deviation < self->noise;
 }
 
 static int
@@ -180,5 +273,5 @@ gst_ituning_thumbnail_is_lit (const GstItuningThumbnail *self,
   qsort (sorted, G_N_ELEMENTS (sorted), sizeof (*sorted), compare_floats);
   clip (&now, G_MAXFLOAT);
   clip (&then, sorted[rank]);
-  return compare_structure (&now, &then) < LIT_DISTANCE (self->burnt);
+  return compare_structure (&now, &then, whole) < LIT_DISTANCE (self->burnt);
 }

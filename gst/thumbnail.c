@@ -21,10 +21,15 @@
 #define LINES 4
 #define SLOW_LINES 2
 
-/* Structure of a lower deviation than this is taken for noise; where pixels are
- * noisy, than this many times the deviation that is left in a cell's mean. */
-#define NOISE 5.0f
+/* Where pixels are noisy, structure of less than this many times the deviation
+ * that is left in a cell's mean is taken for noise. */
+#define NOISE GST_ITUNING_THUMBNAIL_NOISE
 #define NOISE_FACTOR 3.0f
+
+/* Bars are as black as the frame's corner, but for so much; between them is at
+ * least this part of each side. */
+#define BAR_SPREAD 3.0f
+#define MIN_PICTURE(side) ((side) / 3)
 
 /* Where the components Y, U, V or R, G, B of a frame or of one line are. */
 typedef struct
@@ -260,6 +265,54 @@ read_row (GstItuningThumbnail *self, float noise[WIDTH],
   }
 }
 
+static gboolean
+is_bar (const GstItuningThumbnail *self, gsize row, gsize column)
+{
+  const float luma = self->cells[row][column];
+
+  return luma < GST_ITUNING_THUMBNAIL_BLACK &&
+      fabsf (luma - self->cells[0][0]) < BAR_SPREAD;
+}
+
+static gboolean
+is_bar_row (const GstItuningThumbnail *self, gsize row)
+{
+  for (gsize column = 0; column < WIDTH; column++)
+    if (!is_bar (self, row, column))
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_bar_column (const GstItuningThumbnail *self, gsize column)
+{
+  for (gsize row = self->top; row < (gsize) HEIGHT - self->bottom; row++)
+    if (!is_bar (self, row, column))
+      return FALSE;
+  return TRUE;
+}
+
+/* Of cells that are luma still. A frame that is black all over, or nearly, has
+ * no bars. */
+static void
+find_bars (GstItuningThumbnail *self)
+{
+  while (self->top < HEIGHT && is_bar_row (self, self->top))
+    self->top++;
+  while (self->top + self->bottom < HEIGHT &&
+      is_bar_row (self, (gsize) HEIGHT - 1 - self->bottom))
+    self->bottom++;
+  if (self->top + self->bottom > HEIGHT - MIN_PICTURE (HEIGHT))
+    self->top = self->bottom = 0;
+  while (self->left < WIDTH && is_bar_column (self, self->left))
+    self->left++;
+  while (self->left + self->right < WIDTH &&
+      is_bar_column (self, (gsize) WIDTH - 1 - self->right))
+    self->right++;
+  if (self->left + self->right > WIDTH - MIN_PICTURE (WIDTH))
+    self->left = self->right = 0;
+}
+
 static void
 normalise (GstItuningThumbnail *self, const float *noise)
 {
@@ -307,6 +360,7 @@ gst_ituning_thumbnail_take (GstItuningThumbnail *self,
   for (gsize row = 0; row < HEIGHT; row++)
     read_row (self, noise[row], frame, row, &planes, &columns,
         in_place ? NULL : scratch->data);
+  find_bars (self);
   normalise (self, &noise[0][0]);
   return TRUE;
 }

@@ -11,6 +11,11 @@
 #define GST_ITUNING_THUMBNAIL_CELLS \
   ((gsize) GST_ITUNING_THUMBNAIL_WIDTH * GST_ITUNING_THUMBNAIL_HEIGHT)
 
+/* Luma below this, in full and in video range, may be black. */
+#define GST_ITUNING_THUMBNAIL_BLACK 32.0f
+/* Structure of a lower deviation is noise, however even the pixels are. */
+#define GST_ITUNING_THUMBNAIL_NOISE 5.0f
+
 typedef struct
 {
   /* Means of the cells, less the mean of all, over the deviation: what is left
@@ -21,6 +26,7 @@ typedef struct
   float deviation; /* of the cells' luma */
   float burnt; /* part of the cells that are as good as white */
   float noise; /* structure of a lower deviation is taken for noise */
+  guint8 top, bottom, left, right; /* cells that are black bars */
 } GstItuningThumbnail;
 
 gboolean gst_ituning_thumbnail_take (GstItuningThumbnail *self,

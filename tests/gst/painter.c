@@ -193,6 +193,20 @@ paint_chroma (GstVideoFrame *frame, guint plane, guint depth, guint shift)
           x, 128.0f, depth, shift);
 }
 
+/* Where a place in the frame is in the picture between bars of this part of a
+ * side each: from 0 to 1, and beyond in the bars. */
+static double
+find_place (double at, double bars)
+{
+  return (at - bars) / (1 - 2 * bars);
+}
+
+static gboolean
+is_outside (double at)
+{
+  return at < 0 || at >= 1;
+}
+
 static void
 paint_line (Painter *self, const Shot *shot, GstVideoFrame *frame, int y,
     const int *columns)
@@ -201,7 +215,8 @@ paint_line (Painter *self, const Shot *shot, GstVideoFrame *frame, int y,
   const guint depth = GST_VIDEO_FORMAT_INFO_DEPTH (info, 0);
   const guint shift = GST_VIDEO_FORMAT_INFO_SHIFT (info, 0);
   const int width = GST_VIDEO_FRAME_WIDTH (frame);
-  const double at = (double) y / GST_VIDEO_FRAME_HEIGHT (frame);
+  const double at = find_place ((double) y / GST_VIDEO_FRAME_HEIGHT (frame),
+      shot->bars_y);
   const double place = VIEW_HEIGHT * (1 + shot->y + (at - 0.5) / shot->zoom);
   const float *row = self->scene + (gsize) (mirror (place, HEIGHT) * WIDTH);
   const float *noise = self->noise +
@@ -210,13 +225,15 @@ paint_line (Painter *self, const Shot *shot, GstVideoFrame *frame, int y,
       (gssize) y * GST_VIDEO_FRAME_PLANE_STRIDE (frame, 0);
 
   for (int x = 0; x < width; x++) {
+    const double across = find_place ((double) x / width, shot->bars_x);
     float value = CLAMP (row[columns[x]], 0.0f, 255.0f);
-    if (shot->object_size > 0 && is_in_object (shot, (double) x / width, at))
+    if (shot->object_size > 0 && is_in_object (shot, across, at))
       value = (float) (40 + (x + y) % 7 * 10);
-    write_sample (line, x,
-        value * (float) shot->gain + (float) shot->light +
-            noise[x] * (float) shot->noise,
-        depth, shift);
+    value = value * (float) shot->gain + (float) shot->light +
+        noise[x] * (float) shot->noise;
+    if (is_outside (across) || is_outside (at))
+      value = PAINTER_BLACK;
+    write_sample (line, x, value, depth, shift);
   }
 }
 
@@ -231,7 +248,10 @@ painter_paint (Painter *self, const Shot *shot, GstVideoFrame *frame)
   g_autofree int *columns = g_new0 (int, (gsize) width);
 
   for (int x = 0; x < width; x++)
-    columns[x] = mirror (left + VIEW_WIDTH / shot->zoom * x / width, WIDTH);
+    columns[x] = mirror (left +
+            VIEW_WIDTH / shot->zoom *
+                find_place ((double) x / width, shot->bars_x),
+        WIDTH);
   for (int y = 0; y < GST_VIDEO_FRAME_HEIGHT (frame); y++)
     paint_line (self, shot, frame, y, columns);
   for (guint plane = 1; plane < GST_VIDEO_FRAME_N_PLANES (frame); plane++)

@@ -9,6 +9,7 @@
 #define PAINTER_WIDTH 160
 #define PAINTER_HEIGHT 90
 #define PAINTER_FPS 25
+#define PAINTER_BLACK 16 /* luma, of bars too */
 
 typedef struct _Painter Painter;
 
@@ -33,6 +34,7 @@ typedef struct
   double gain, light; /* luma becomes gain * luma + light */
   double noise; /* deviation */
   double object_x, object_y, object_size; /* a disk, if the size is above 0 */
+  double bars_x, bars_y; /* part of each side that is a black bar */
 } Shot;
 
 Painter *painter_new (guint32 seed);

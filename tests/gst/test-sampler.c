@@ -19,6 +19,7 @@ typedef struct
       *other; /* GStreamer's scenechange, while it is compared; or NULL */
   GstBuffer *kept; /* what that one holds; or NULL */
   guint n_frames;
+  double bars_x, bars_y; /* of all shots */
   GArray *found, *found_other; /* guint: frames with a new scene */
 } Fixture;
 
@@ -162,10 +163,12 @@ add_score (Score *score, const char *name, const GArray *found,
 }
 
 static Shot
-make_shot (ShotKind kind)
+make_shot (const Fixture *fixture, ShotKind kind)
 {
   Shot shot = plain_shot;
 
+  shot.bars_x = fixture->bars_x;
+  shot.bars_y = fixture->bars_y;
   if (kind == SHOT_NOISE) {
     shot.noise = 12;
   } else if (kind == SHOT_DARK) {
@@ -188,9 +191,10 @@ apply_event (Shot *shot, ShotKind kind, guint k, double light)
     shot->light += light;
   } else if (kind == SHOT_LOST_FRAMES && k < 3) {
     shot->gain = 0;
-    shot->light = 16;
+    shot->light = PAINTER_BLACK;
   } else if (kind == SHOT_FADE && k < 2 * FADE) {
     shot->gain = ABS ((double) k - FADE) / FADE;
+    shot->light = PAINTER_BLACK * (1 - shot->gain);
   }
 }
 
@@ -201,7 +205,7 @@ film_shot (Fixture *fixture, ShotKind kind, Camera camera)
   const guint event = (guint) g_rand_int_range (fixture->rand, 12,
       (gint) n_frames - 4);
   const double light = g_rand_double_range (fixture->rand, 60, 200);
-  Shot shot = make_shot (kind);
+  Shot shot = make_shot (fixture, kind);
 
   if (kind == SHOT_FADE)
     n_frames += 2 * FADE;
@@ -313,6 +317,23 @@ test_hard_cuts_are_found_in_any_format (Fixture *fixture, gconstpointer data)
   }
   g_assert_cmpfloat (get_precision (&score), >=, 0.98);
   g_assert_cmpfloat (get_recall (&score), >=, 0.98);
+}
+
+/* Wide film in a higher frame, and high film in a wider one. Seen: precision and
+ * recall 0.950; with the bars compared too 0.944 and 0.785. */
+static void
+test_hard_cuts_are_found_between_bars (Fixture *fixture, gconstpointer data)
+{
+  static const double bars[][2] = { { 0, 0.125 }, { 0.2, 0 } };
+  Score score = { 0 };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (bars); i++) {
+    fixture->bars_x = bars[i][0];
+    fixture->bars_y = bars[i][1];
+    score_film (fixture, 150, N_SHOTS, N_CAMERAS, &score);
+  }
+  g_assert_cmpfloat (get_precision (&score), >=, 0.93);
+  g_assert_cmpfloat (get_recall (&score), >=, 0.93);
 }
 
 static void
@@ -767,6 +788,8 @@ main (int argc, char **argv)
       test_hard_cuts_are_found_in_hard_material);
   ADD ("hard-cuts-are-found-in-any-format",
       test_hard_cuts_are_found_in_any_format);
+  ADD ("hard-cuts-are-found-between-bars",
+      test_hard_cuts_are_found_between_bars);
   ADD ("noise-is-no-scene", test_noise_is_no_scene);
   ADD ("flashes-are-no-scenes", test_flashes_are_no_scenes);
   ADD ("blank-that-stays-is-a-scene", test_blank_that_stays_is_a_scene);

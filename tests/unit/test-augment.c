@@ -5,15 +5,15 @@
 #include "model/train/augment.h"
 #include "tests/testutil.h"
 
-#define I 64
+#define SIDE 64
 #define SLOPE 3
 
 /* Brightness grows to the right in red, downwards in green; blue is even. */
 static void
-make_ramps (guint8 picture[I][I][3])
+make_ramps (guint8 picture[SIDE][SIDE][3])
 {
-  for (guint y = 0; y < I; y++)
-    for (guint x = 0; x < I; x++) {
+  for (guint y = 0; y < SIDE; y++)
+    for (guint x = 0; x < SIDE; x++) {
       picture[y][x][0] = (guint8) (SLOPE * x);
       picture[y][x][1] = (guint8) (SLOPE * y);
       picture[y][x][2] = 77;
@@ -24,16 +24,16 @@ make_ramps (guint8 picture[I][I][3])
  * pixel, within rounding, but where it has come to an edge of the picture.
  * Returns the scale, @middle is what half a side shows. */
 static double
-measure (const guint8 line[I], double *middle)
+measure (const guint8 line[SIDE], double *middle)
 {
-  const guint first = I / 4, last = 3 * I / 4;
+  const guint first = SIDE / 4, half = SIDE / 2, last = 3 * SIDE / 4;
   const double slope = (double) (line[last] - line[first]) / (last - first);
 
-  *middle = 0.5 * (line[I / 2 - 1] + line[I / 2]) / SLOPE;
-  for (guint i = 0; i < I; i++) {
+  *middle = 0.5 * (line[half - 1] + line[half]) / SLOPE;
+  for (guint i = 0; i < SIDE; i++) {
     const double exact = line[first] + slope * ((double) i - first);
-    g_assert_cmpfloat (fabs (line[i] - CLAMP (exact, 0.0, SLOPE * (I - 1.0))),
-        <, 3.0);
+    const double seen = CLAMP (exact, 0.0, SLOPE * (SIDE - 1.0));
+    g_assert_cmpfloat (fabs (line[i] - seen), <, 3.0);
   }
   return SLOPE / slope;
 }
@@ -42,20 +42,20 @@ static void
 test_sides_are_moved_and_stretched (void)
 {
   const ItuningAugment augment = { .shift = 5, .zoom = 0.25 };
-  guint8 from[I][I][3], to[I][I][3];
-  double least = 2.0, most = 0.0, least_middle = I, most_middle = 0.0;
+  guint8 from[SIDE][SIDE][3], to[SIDE][SIDE][3];
+  double least = 2.0, most = 0.0, least_middle = SIDE, most_middle = 0.0;
   gboolean apart = FALSE;
 
   make_ramps (from);
   for (guint64 seed = 0; seed < 300; seed++) {
     ItuningRandom random = ituning_random_new (seed, 0);
-    guint8 red[I], green[I];
+    guint8 red[SIDE], green[SIDE];
     double scales[2], middles[2];
-    ituning_augment_picture (&augment, to[0][0], from[0][0], I, &random);
-    for (guint i = 0; i < I; i++) {
-      red[i] = to[seed % I][i][0];
-      green[i] = to[i][seed % I][1];
-      g_assert_cmpuint (to[i][seed % I][2], ==, 77);
+    ituning_augment_picture (&augment, to[0][0], from[0][0], SIDE, &random);
+    for (guint i = 0; i < SIDE; i++) {
+      red[i] = to[seed % SIDE][i][0];
+      green[i] = to[i][seed % SIDE][1];
+      g_assert_cmpuint (to[i][seed % SIDE][2], ==, 77);
     }
     scales[0] = measure (red, &middles[0]);
     scales[1] = measure (green, &middles[1]);
@@ -80,10 +80,10 @@ test_nothing_changes_nothing (void)
 {
   const ItuningAugment augment = { 0 };
   ItuningRandom random = ituning_random_new (1, 0);
-  guint8 from[I][I][3], to[I][I][3];
+  guint8 from[SIDE][SIDE][3], to[SIDE][SIDE][3];
 
   make_ramps (from);
-  ituning_augment_picture (&augment, to[0][0], from[0][0], I, &random);
+  ituning_augment_picture (&augment, to[0][0], from[0][0], SIDE, &random);
   g_assert_cmpmem (from, sizeof from, to, sizeof to);
 }
 
