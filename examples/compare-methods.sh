@@ -21,7 +21,7 @@ measure() { # FOLDER OPTION...
   [ -e "$folder/result.json" ] && return
   ituning train --model bundle --features features.safetensors --fresh \
     --batch-size 64 --steps "$steps" --warmup-steps 100 --seed 1 \
-    --checkpoint-every 0 "$@" -o "$folder"
+    --checkpoint-every 0 --force "$@" -o "$folder"
   local language=()
   [ -d "$folder/language" ] && {
     cp -n bundle/language/vocab.json bundle/language/merges.txt "$folder/language"

@@ -54,6 +54,8 @@ tool_train_options_add (ToolTrainOptions *options, GOptionContext *context)
         "Folder for what is trained, its log and checkpoint", "DIR" },
     { "resume", 0, 0, G_OPTION_ARG_NONE, &options->resume,
         "Go on from the folder's checkpoint, if it has one", NULL },
+    { "force", 0, 0, G_OPTION_ARG_NONE, &options->force,
+        "Replace the run that the folder holds", NULL },
     { "steps", 0, 0, G_OPTION_ARG_INT64, &options->steps, "Steps to make",
         "N" },
     { "epochs", 0, 0, G_OPTION_ARG_INT64, &options->epochs,
@@ -107,6 +109,15 @@ read_schedule (const char *name, ItuningSchedule *schedule, GError **error)
       "--schedule %s: wanted constant, linear or cosine", name);
 }
 
+static gboolean
+holds_run (const ToolTrainOptions *options)
+{
+  g_autofree char *checkpoint = g_build_filename (options->output, CHECKPOINT,
+      NULL);
+
+  return g_file_test (checkpoint, G_FILE_TEST_EXISTS);
+}
+
 /**
  * tool_train_options_check:
  * @options: what was given
@@ -140,6 +151,15 @@ tool_train_options_check (ToolTrainOptions *options, GError **error)
   if (options->steps > 0 && options->epochs > 0)
     return tool_options_usage_error (error,
         "give --steps or --epochs, not both");
+  if (options->resume && options->force)
+    return tool_options_usage_error (error,
+        "give --resume or --force, not both");
+  if (!options->resume && !options->force && holds_run (options)) {
+    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
+        "%s: holds a run; --resume goes on with it, --force replaces it",
+        options->output);
+    return FALSE;
+  }
   train->warmup_steps = (guint64) options->warmup_steps;
   train->seed = (guint64) options->seed;
   return ituning_train_options_check (train, error);
@@ -223,10 +243,7 @@ remove_leftovers (const char *folder)
 gboolean
 tool_train_goes_on (const ToolTrainOptions *options)
 {
-  g_autofree char *checkpoint = g_build_filename (options->output, CHECKPOINT,
-      NULL);
-
-  return options->resume && g_file_test (checkpoint, G_FILE_TEST_EXISTS);
+  return options->resume && holds_run (options);
 }
 
 static gboolean

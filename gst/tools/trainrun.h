@@ -13,7 +13,7 @@ typedef struct
   char *features, *validation, *output, *gradients, *schedule;
   gint64 steps, epochs, batch_size, accumulate, warmup_steps, seed;
   gint64 log_every, checkpoint_every, validate_every;
-  gboolean resume;
+  gboolean resume, force;
   ItuningTrainOptions train;
 } ToolTrainOptions;
 

@@ -365,14 +365,14 @@ check_other_features (Fixture *fixture, const char *adapter)
       "{\"image\": \"images/000000.jpg\", \"caption\": \"a red ball\"}\n");
   g_autoptr (Run) same = run_command (NULL, "train", "--model", fixture->folder,
       "--captions", fixture->captions, "--images", fixture->folder, "--steps",
-      "1", "--batch-size", "8", "-o", adapter, NULL);
+      "1", "--batch-size", "8", "-o", adapter, "--force", NULL);
   g_autoptr (Run) other = run_command (NULL, "train", "--model",
       fixture->folder, "--captions", captions, "--images", fixture->folder,
-      "--steps", "1", "-o", adapter, NULL);
+      "--steps", "1", "-o", adapter, "--force", NULL);
   g_autoptr (Run) longer = run_command (NULL, "train", "--model",
       fixture->folder, "--captions", fixture->captions, "--images",
       fixture->folder, "--max-length", "9", "--steps", "1", "-o", adapter,
-      NULL);
+      "--force", NULL);
 
   g_assert_cmpint (same->status, ==, 0);
   assert_fails (other, 1, "adapter/features.safetensors",
@@ -478,7 +478,7 @@ pretrain_clip (const Fixture *fixture, const char *pixels, const char *width,
       "--heads", "2", "--patch-size", "8", "--embedding", "8", "--text-width",
       "16", "--text-layers", "1", "--text-heads", "2", "--steps", "1",
       "--batch-size", "8", "--shift", "2", "--zoom", "0.1", "-o", output,
-      "--lr", "1e-300", "--seed", start != NULL ? "9" : "3",
+      "--force", "--lr", "1e-300", "--seed", start != NULL ? "9" : "3",
       start != NULL ? "--vision" : NULL, start, NULL);
 }
 
@@ -517,7 +517,7 @@ test_vision_tower_goes_on (Fixture *fixture, gconstpointer data)
   heads = run_command (NULL, "pretrain", "clip", "--features", pixels,
       "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "1",
       "--heads", "4", "--patch-size", "8", "--embedding", "8", "--vision",
-      first, "-o", second, NULL);
+      first, "-o", second, "--force", NULL);
   assert_fails (heads, 1, first, "2 heads");
   gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
       "--tokenizer", fixture->tokenizer, "--vision", first, "-o", second, NULL);

@@ -285,6 +285,28 @@ test_checkpoint_of_another_run_is_refused (void)
   assert_fails (scale, 1, "checkpoint.safetensors", "another model");
 }
 
+/* Hours of work are not lost to a forgotten --resume. */
+static void
+test_run_is_not_replaced_unasked (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autoptr (Run) first = TRAIN (folder, "out", "--steps", "2");
+  g_autoptr (Run) unasked = NULL, both = NULL, forced = NULL;
+  g_autofree char *before = NULL, *after = NULL;
+  gsize n_before, n_after;
+
+  g_assert_cmpint (first->status, ==, 0);
+  before = read_output (folder, "out", "checkpoint.safetensors", &n_before);
+  unasked = TRAIN (folder, "out", "--steps", "3");
+  assert_fails (unasked, 1, "out: holds a run", "--force replaces it");
+  both = TRAIN (folder, "out", "--steps", "3", "--resume", "--force");
+  assert_fails (both, 2, "--resume or --force", "");
+  after = read_output (folder, "out", "checkpoint.safetensors", &n_after);
+  g_assert_cmpmem (before, n_before, after, n_after);
+  forced = TRAIN (folder, "out", "--steps", "3", "--force");
+  g_assert_cmpint (forced->status, ==, 0);
+}
+
 /* --- what is trained ---------------------------------------------------- */
 
 /* Three times two captions in steps of four: every one is seen so often. */
@@ -433,7 +455,7 @@ test_loss_that_overflows_stops_the_run (void)
   g_autoptr (Run) good = TRAIN (folder, "out", "--steps", "2");
   g_autoptr (Run) bad = TRAIN (folder, "out", "--steps", "50", "--lr", "1e30",
       "--max-grad-norm", "0", "--weight-decay", "0", "--schedule", "constant",
-      "--checkpoint-every", "1");
+      "--checkpoint-every", "1", "--force");
   g_autofree char *path = g_build_filename (folder, "out",
       "checkpoint.safetensors", NULL);
   g_autoptr (ItuningTensors) checkpoint = NULL;
@@ -461,6 +483,8 @@ main (int argc, char **argv)
       test_interrupted_run_goes_on_to_the_same_end);
   g_test_add_func ("/train/checkpoint-of-another-run-is-refused",
       test_checkpoint_of_another_run_is_refused);
+  g_test_add_func ("/train/run-is-not-replaced-unasked",
+      test_run_is_not_replaced_unasked);
   g_test_add_func ("/train/epochs-are-whole", test_epochs_are_whole);
   g_test_add_func ("/train/upper-layers-alone", test_upper_layers_alone);
   g_test_add_func ("/train/unfrozen-language-learns-more",

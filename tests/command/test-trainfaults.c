@@ -416,12 +416,15 @@ test_run_in_the_models_own_folder_goes_on (void)
   g_autofree char *output = g_build_filename (folder, "adapter", NULL);
   const char *line[] = { "train", "--model", folder, "--features", data, "-o",
     output, "--layers", "top:1", "--steps", "2", NULL, NULL };
-  g_autoptr (Run) first = NULL, again = NULL, other = NULL;
+  g_autoptr (Run) first = NULL, again = NULL, unasked = NULL, other = NULL;
 
   g_assert_cmpint (symlink (vision, own_vision), ==, 0);
   g_assert_cmpint (symlink (language, own_language), ==, 0);
   first = run_argv (NULL, line);
   g_assert_cmpint (first->status, ==, 0);
+  unasked = run_argv (NULL, line);
+  assert_fails (unasked, 1, "holds a run", "--resume");
+  line[G_N_ELEMENTS (line) - 2] = "--force";
   other = run_argv (NULL, line);
   assert_fails (other, 2, "has an adapter", "--fresh");
   line[G_N_ELEMENTS (line) - 2] = "--resume";
