@@ -43,7 +43,7 @@ tool_tokenizer_run (char **argv, GCancellable *cancellable, GError **error)
   guint count;
   const GOptionEntry entries[] = {
     { "input", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &inputs,
-        "Texts, one a line, or captions as JSON (.json); more may follow",
+        "Texts, one a line, or captions as JSON (.json, .jsonl); more may follow",
         "FILE" },
     { "vocab-size", 0, 0, G_OPTION_ARG_INT64, &vocab_size,
         "Tokens there shall be, at least 257", "N" },

@@ -13,6 +13,7 @@
 #include "model/files.h"
 #include "model/pretokenize.h"
 #include "model/train/ituning-metrics.h"
+#include "model/train/ituning-train.h"
 #include "model/train/paircounts.h"
 
 #define END_OF_TEXT "<|endoftext|>"
@@ -181,6 +182,21 @@ add_lines (ItuningBpeTrainer *trainer, const char *path, GError **error)
   return TRUE;
 }
 
+/* The captions of an image, which errors name. */
+static gboolean
+add_texts (ItuningBpeTrainer *trainer, const char *const *texts, gsize n,
+    const char *path, const char *image, GError **error)
+{
+  for (gsize i = 0; i < n; i++) {
+    if (!ituning_bpe_trainer_add_text (trainer, texts[i], strlen (texts[i]),
+            error)) {
+      g_prefix_error (error, "%s: image %s: ", path, image);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 static gboolean
 add_captions (ItuningBpeTrainer *trainer, const char *path, GError **error)
 {
@@ -189,17 +205,27 @@ add_captions (ItuningBpeTrainer *trainer, const char *path, GError **error)
   if (captions == NULL)
     return FALSE;
   for (gsize i = 0; i < ituning_captions_get_n_images (captions); i++) {
-    gsize n_texts;
-    const char *const *texts = ituning_captions_get_texts (captions, i,
-        &n_texts);
-    for (gsize j = 0; j < n_texts; j++) {
-      if (!ituning_bpe_trainer_add_text (trainer, texts[j], strlen (texts[j]),
-              error)) {
-        g_prefix_error (error, "%s: image %s: ", path,
-            ituning_captions_get_id (captions, i));
-        return FALSE;
-      }
-    }
+    gsize n;
+    const char *const *texts = ituning_captions_get_texts (captions, i, &n);
+    if (!add_texts (trainer, texts, n, path,
+            ituning_captions_get_id (captions, i), error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+add_pairs (ItuningBpeTrainer *trainer, const char *path, GError **error)
+{
+  g_autoptr (ItuningPairs) pairs = ituning_pairs_open (path, NULL, NULL, error);
+
+  if (pairs == NULL)
+    return FALSE;
+  for (gsize i = 0; i < ituning_pairs_get_n_images (pairs); i++) {
+    const char *const *texts = ituning_pairs_get_captions (pairs, i);
+    if (!add_texts (trainer, texts, g_strv_length ((char **) texts), path,
+            ituning_pairs_get_id (pairs, i), error))
+      return FALSE;
   }
   return TRUE;
 }
@@ -208,7 +234,8 @@ add_captions (ItuningBpeTrainer *trainer, const char *path, GError **error)
  * ituning_bpe_trainer_add_file:
  * @trainer: a trainer that has not run
  * @path: captions as of ituning_captions_load () when its name ends in
- *   ".json"; else a text a line
+ *   ".json", and as of ituning_pairs_open () when it ends in ".jsonl"; else a
+ *   text a line
  *
  * Returns: FALSE with %ITUNING_ERROR_OPEN, %ITUNING_ERROR_FORMAT or
  *   %ITUNING_ERROR_INPUT
@@ -218,8 +245,11 @@ ituning_bpe_trainer_add_file (ItuningBpeTrainer *trainer, const char *path,
     GError **error)
 {
   g_return_val_if_fail (path != NULL, FALSE);
-  return g_str_has_suffix (path, ".json") ? add_captions (trainer, path, error)
-                                          : add_lines (trainer, path, error);
+  if (g_str_has_suffix (path, ".json"))
+    return add_captions (trainer, path, error);
+  if (g_str_has_suffix (path, ".jsonl"))
+    return add_pairs (trainer, path, error);
+  return add_lines (trainer, path, error);
 }
 
 static void

@@ -2,6 +2,8 @@
 
 /* `ituning tokenizer train`: what it reads, writes and refuses. */
 
+#include <string.h>
+
 #include "tests/command/run.h"
 
 static void
@@ -25,6 +27,31 @@ test_train (void)
       language, NULL);
   assert_works (decoded);
   g_assert_cmpstr (decoded->out, ==, "\"hug<|endoftext|>\"\n");
+}
+
+/* Of lines of JSON the captions alone are learned, not the names around them. */
+static void
+test_json_lines (void)
+{
+  g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *pairs = g_build_filename (folder, "pairs.jsonl", NULL);
+  g_autofree char *language = g_build_filename (folder, "language", NULL);
+  g_autofree char *merges = g_build_filename (language, "merges.txt", NULL);
+  g_autofree char *learned = NULL;
+  g_autoptr (Run) trained = NULL, broken = NULL;
+
+  write_file (pairs,
+      "{\"image\": \"a.jpg\", \"caption\": \"hug hug\"}\n"
+      "{\"image\": \"b.jpg\", \"caption\": \"hug pug\"}\n");
+  trained = run_command (NULL, "tokenizer", "train", "--input", pairs,
+      "--vocab-size", "259", "-o", language, NULL);
+  assert_works (trained);
+  g_assert_true (g_file_get_contents (merges, &learned, NULL, NULL));
+  g_assert_nonnull (strstr (learned, "\nu g\nh ug\n"));
+  write_file (pairs, "{\"image\": \"a.jpg\"}\n{\"image\": \"b.jpg\"}\n");
+  broken = run_command (NULL, "tokenizer", "train", "--input", pairs,
+      "--vocab-size", "259", "-o", language, NULL);
+  assert_fails (broken, 1, pairs, "line 1");
 }
 
 static void
@@ -68,6 +95,7 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/command/tokenizer/json-lines", test_json_lines);
   g_test_add_func ("/command/tokenizer/train-writes-what-tokenize-reads",
       test_train);
   g_test_add_func ("/command/tokenizer/errors-name-file-and-cause",
