@@ -11,7 +11,7 @@
 #define HEIGHT GST_ITUNING_THUMBNAIL_HEIGHT
 
 /* Shifts, in cells of a whole frame, under which two frames may still be the same
- * scene; less where less of it is compared. */
+ * scene. Between bars a picture is smaller, and so are its moves: at least 1. */
 #define MAX_SHIFT_X 3
 #define MAX_SHIFT_Y 2
 
@@ -25,12 +25,12 @@
 /* How unlike the rest may be for lights are not even; the more is burnt, the
  * less is left to tell. Two scenes that have nothing in common are at 1. */
 #define LIT_DISTANCE(burnt) (0.15f + 0.35f * (burnt))
+/* Keeps a deviation from 0 where all is cut off. */
+#define CLIPPED_NOISE 1e-3f
 
 /* --- black bars --------------------------------------------------------- */
 
-/* The cells that are compared, from the first to before the last. Black bars that
- * both frames have are left out, with the cells that they may reach into: as
- * structure that all frames of a video share, they would hide its cuts. */
+/* Cells from the first to before the last, down and across. */
 typedef struct
 {
   int top, bottom, left, right;
@@ -38,71 +38,105 @@ typedef struct
 
 static const Area whole = { 0, HEIGHT, 0, WIDTH };
 
-static int
-skip_bar (guint8 a, guint8 b)
+/* What two frames show between the black bars that both have: as structure that
+ * all frames of a video share, bars would hide its cuts. */
+typedef struct
 {
-  return a > 0 && b > 0 ? MIN (a, b) + 1 : 0;
+  const GstItuningThumbnail *a, *b;
+  Area area; /* whose cells are compared: none that a bar reaches into */
+  GstItuningThumbnail rooms[2]; /* what @a and @b are, where there are bars */
+} Sight;
+
+static int
+count_cells (Area area)
+{
+  return (area.bottom - area.top) * (area.right - area.left);
 }
 
 static Area
-find_area (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
+find_picture (const GstItuningThumbnail *a, const GstItuningThumbnail *b)
 {
-  return (Area){ skip_bar (a->top, b->top),
-    HEIGHT - skip_bar (a->bottom, b->bottom), skip_bar (a->left, b->left),
-    WIDTH - skip_bar (a->right, b->right) };
+  return (Area){ MIN (a->top, b->top), HEIGHT - MIN (a->bottom, b->bottom),
+    MIN (a->left, b->left), WIDTH - MIN (a->right, b->right) };
 }
 
-static float
-count_cells (Area area)
+/* A bar may end within the next cell. */
+static Area
+leave_edges (Area picture)
 {
-  return (float) ((area.bottom - area.top) * (area.right - area.left));
+  const int y = picture.top > 0 ? 1 : 0, x = picture.left > 0 ? 1 : 0;
+
+  return (Area){ picture.top + y, picture.bottom - y, picture.left + x,
+    picture.right - x };
 }
 
-/* Mean and mean square of the cells in an area. */
+/* Takes away brightness and contrast of the area, as was done with the frame's;
+ * @scale makes luma of the cells. */
 static void
-measure (const GstItuningThumbnail *self, Area area, float *mean,
-    float *squares)
+normalise (GstItuningThumbnail *self, Area area, float scale)
 {
-  const float n = count_cells (area);
+  const float n = (float) count_cells (area);
+  float mean = 0.0f, squares = 0.0f, change;
 
-  *mean = *squares = 0.0f;
   for (int y = area.top; y < area.bottom; y++) {
     for (int x = area.left; x < area.right; x++) {
-      *mean += self->cells[y][x] / n;
-      *squares += self->cells[y][x] * self->cells[y][x] / n;
+      mean += self->cells[y][x] / n;
+      squares += self->cells[y][x] * self->cells[y][x] / n;
     }
   }
+  self->deviation = scale * sqrtf (MAX (squares - mean * mean, 0.0f));
+  change = scale /
+      sqrtf (self->deviation * self->deviation + self->noise * self->noise);
+  for (int y = area.top; y < area.bottom; y++)
+    for (int x = area.left; x < area.right; x++)
+      self->cells[y][x] = (self->cells[y][x] - mean) * change;
 }
 
-/* The thumbnail of a frame that shows the area alone, in @room if that is less
- * than all: bars are black, and have neither noise nor colour. */
-static const GstItuningThumbnail *
-crop (const GstItuningThumbnail *self, Area area, GstItuningThumbnail *room)
+/* Makes of a frame's thumbnail that of its picture alone: its means are those of
+ * the frame, less what bars add, which are black and have neither noise nor
+ * colour. */
+static void
+crop (GstItuningThumbnail *self, Area picture, Area area)
 {
-  const float all = count_cells (whole) / count_cells (area);
+  const float all = (float) count_cells (whole) / (float) count_cells (picture);
   const float even = GST_ITUNING_THUMBNAIL_NOISE * GST_ITUNING_THUMBNAIL_NOISE;
   const float scale = sqrtf (
       self->deviation * self->deviation + self->noise * self->noise);
-  float mean, squares, change;
 
-  if (all <= 1.0f)
-    return self;
-  *room = *self;
-  measure (self, area, &mean, &squares);
-  room->luma += scale * mean;
+  self->luma = self->black + all * (self->luma - self->black);
   for (gsize c = 0; c < 2; c++)
-    room->chroma[c] = 128.0f + all * (self->chroma[c] - 128.0f);
-  room->deviation = scale * sqrtf (MAX (squares - mean * mean, 0.0f));
-  room->noise = sqrtf (even + all * (self->noise * self->noise - even));
-  change = scale /
-      sqrtf (room->deviation * room->deviation + room->noise * room->noise);
-  for (int y = area.top; y < area.bottom; y++)
-    for (int x = area.left; x < area.right; x++)
-      room->cells[y][x] = (self->cells[y][x] - mean) * change;
-  return room;
+    self->chroma[c] = 128.0f + all * (self->chroma[c] - 128.0f);
+  self->burnt *= all;
+  self->noise = sqrtf (even + all * (self->noise * self->noise - even));
+  normalise (self, area, scale);
+}
+
+/* Where there are no bars, what is looked at are the thumbnails as they are. */
+static void
+look (Sight *self, const GstItuningThumbnail *a, const GstItuningThumbnail *b)
+{
+  const Area picture = find_picture (a, b);
+
+  self->a = a;
+  self->b = b;
+  self->area = leave_edges (picture);
+  if (count_cells (picture) == count_cells (whole))
+    return;
+  self->rooms[0] = *a;
+  self->rooms[1] = *b;
+  for (gsize i = 0; i < 2; i++)
+    crop (&self->rooms[i], picture, self->area);
+  self->a = &self->rooms[0];
+  self->b = &self->rooms[1];
 }
 
 /* --- distances ---------------------------------------------------------- */
+
+static gboolean
+has_no_structure (const GstItuningThumbnail *self)
+{
+  return self->deviation < 2.0f * self->noise;
+}
 
 /**
  * gst_ituning_thumbnail_is_flat:
@@ -112,11 +146,10 @@ crop (const GstItuningThumbnail *self, Area area, GstItuningThumbnail *room)
 gboolean
 gst_ituning_thumbnail_is_flat (const GstItuningThumbnail *self)
 {
-  GstItuningThumbnail room;
-  const GstItuningThumbnail *picture = crop (self, find_area (self, self),
-      &room);
+  Sight sight;
 
-  return picture->deviation < 2.0f * picture->noise;
+  look (&sight, self, self);
+  return has_no_structure (sight.a);
 }
 
 /* Half the mean square of the difference where the two overlap, @b shifted:
@@ -147,11 +180,16 @@ float
 gst_ituning_thumbnail_change (const GstItuningThumbnail *a,
     const GstItuningThumbnail *b)
 {
-  const Area area = find_area (a, b);
-  GstItuningThumbnail rooms[2];
+  Sight sight;
 
-  return compare_shifted (crop (a, area, &rooms[0]), crop (b, area, &rooms[1]),
-      area, 0, 0);
+  look (&sight, a, b);
+  return compare_shifted (sight.a, sight.b, sight.area, 0, 0);
+}
+
+static int
+scale_shift (int shift, int size, int whole_size)
+{
+  return MAX (1, (2 * shift * size + whole_size) / (2 * whole_size));
 }
 
 /* The smallest distance over all shifts: a moving camera is not a new scene. */
@@ -159,8 +197,8 @@ static float
 compare_structure (const GstItuningThumbnail *a, const GstItuningThumbnail *b,
     Area area)
 {
-  const int max_dx = MAX_SHIFT_X * (area.right - area.left) / WIDTH;
-  const int max_dy = MAX_SHIFT_Y * (area.bottom - area.top) / HEIGHT;
+  const int max_dx = scale_shift (MAX_SHIFT_X, area.right - area.left, WIDTH);
+  const int max_dy = scale_shift (MAX_SHIFT_Y, area.bottom - area.top, HEIGHT);
   float least = compare_shifted (a, b, area, 0, 0);
 
   if (least < 0.05f)
@@ -191,15 +229,13 @@ float
 gst_ituning_thumbnail_distance (const GstItuningThumbnail *a,
     const GstItuningThumbnail *b)
 {
-  const Area area = find_area (a, b);
-  GstItuningThumbnail rooms[2];
-  const GstItuningThumbnail *seen[2] = { crop (a, area, &rooms[0]),
-    crop (b, area, &rooms[1]) };
-  const float structure = MIN (1.0f,
-      compare_structure (seen[0], seen[1], area));
+  Sight sight;
+  float structure;
 
-  if (gst_ituning_thumbnail_is_flat (a) || gst_ituning_thumbnail_is_flat (b))
-    return MAX (structure, compare_colour (seen[0], seen[1]));
+  look (&sight, a, b);
+  structure = MIN (1.0f, compare_structure (sight.a, sight.b, sight.area));
+  if (has_no_structure (sight.a) || has_no_structure (sight.b))
+    return MAX (structure, compare_colour (sight.a, sight.b));
   return structure;
 }
 
@@ -225,21 +261,27 @@ compare_floats (const void *a, const void *b)
 
 /* Cuts off what is above a limit; mean 0 and deviation 1 are restored. */
 static void
-clip (GstItuningThumbnail *self, float limit)
+clip (GstItuningThumbnail *self, Area area, float limit)
 {
-  const gsize n = GST_ITUNING_THUMBNAIL_CELLS;
-  float *cells = &self->cells[0][0], mean = 0.0f, squares = 1e-6f;
+  for (int y = area.top; y < area.bottom; y++)
+    for (int x = area.left; x < area.right; x++)
+      self->cells[y][x] = MIN (self->cells[y][x], limit);
+  self->noise = CLIPPED_NOISE;
+  normalise (self, area, 1.0f);
+}
 
-  for (gsize i = 0; i < n; i++) {
-    cells[i] = MIN (cells[i], limit);
-    mean += cells[i] / (float) n;
-  }
-  for (gsize i = 0; i < n; i++) {
-    cells[i] -= mean;
-    squares += cells[i] * cells[i] / (float) n;
-  }
-  for (gsize i = 0; i < n; i++)
-    cells[i] /= sqrtf (squares);
+/* What so large a part of an area's cells is not brighter than. */
+static float
+find_quantile (const GstItuningThumbnail *self, Area area, float part)
+{
+  float sorted[GST_ITUNING_THUMBNAIL_CELLS];
+  gsize n = 0;
+
+  for (int y = area.top; y < area.bottom; y++)
+    for (int x = area.left; x < area.right; x++)
+      sorted[n++] = self->cells[y][x];
+  qsort (sorted, n, sizeof (*sorted), compare_floats);
+  return sorted[(gsize) (part * (float) (n - 1))];
 }
 
 /**
@@ -257,21 +299,21 @@ gboolean
 gst_ituning_thumbnail_is_lit (const GstItuningThumbnail *self,
     const GstItuningThumbnail *before)
 {
-  float sorted[GST_ITUNING_THUMBNAIL_CELLS];
-  GstItuningThumbnail now = *self, then = *before;
-  gsize rank;
+  GstItuningThumbnail now, then;
+  float limit;
+  Sight sight;
 
-  if (self->luma < before->luma + LIGHT)
+  look (&sight, self, before);
+  now = *sight.a;
+  then = *sight.b;
+  if (now.luma < then.luma + LIGHT)
     return FALSE;
-  if (self->burnt > ALL_BURNT)
+  if (now.burnt > ALL_BURNT)
     return TRUE;
-  if (self->burnt < before->burnt + LIGHT_BURNT)
+  if (now.burnt < then.burnt + LIGHT_BURNT)
     return FALSE;
-  rank = (gsize) ((1.0f - self->burnt) *
-      (float) (GST_ITUNING_THUMBNAIL_CELLS - 1));
-  memcpy (sorted, before->cells, sizeof (sorted));
-  qsort (sorted, G_N_ELEMENTS (sorted), sizeof (*sorted), compare_floats);
-  clip (&now, G_MAXFLOAT);
-  clip (&then, sorted[rank]);
-  return compare_structure (&now, &then, whole) < LIT_DISTANCE (self->burnt);
+  limit = find_quantile (&then, sight.area, 1.0f - now.burnt);
+  clip (&now, sight.area, G_MAXFLOAT);
+  clip (&then, sight.area, limit);
+  return compare_structure (&now, &then, sight.area) < LIT_DISTANCE (now.burnt);
 }

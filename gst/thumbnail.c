@@ -6,11 +6,12 @@
 
 /* A frame's lines, as they lie in memory or as GstVideo unpacks them -> pairs
  * of neighbouring pixels, spread over each cell -> means and noise of cells ->
- * brightness, contrast and noise taken away. */
+ * black bars -> brightness, contrast and noise taken away. */
 
 #define WIDTH GST_ITUNING_THUMBNAIL_WIDTH
 #define HEIGHT GST_ITUNING_THUMBNAIL_HEIGHT
 #define N_CELLS GST_ITUNING_THUMBNAIL_CELLS
+#define NOISE GST_ITUNING_THUMBNAIL_NOISE
 
 /* Luma that is as good as white, in full and in video range. */
 #define WHITE 230.0f
@@ -23,11 +24,10 @@
 
 /* Where pixels are noisy, structure of less than this many times the deviation
  * that is left in a cell's mean is taken for noise. */
-#define NOISE GST_ITUNING_THUMBNAIL_NOISE
 #define NOISE_FACTOR 3.0f
 
-/* Bars are as black as the frame's corner, but for so much; between them is at
- * least this part of each side. */
+/* Bars are as black as the frame's corner, but for so much, and as wide as the one
+ * across but for a cell; between them is at least this part of a side. */
 #define BAR_SPREAD 3.0f
 #define MIN_PICTURE(side) ((side) / 3)
 
@@ -292,24 +292,33 @@ is_bar_column (const GstItuningThumbnail *self, gsize column)
   return TRUE;
 }
 
-/* Of cells that are luma still. A frame that is black all over, or nearly, has
- * no bars. */
+/* Whether bars so wide, on opposite ends of @n cells, are bars: what is black on
+ * one side alone is part of the picture, as are two that leave little of it. */
+static gboolean
+are_bars (guint8 one, guint8 other, int n)
+{
+  return MIN (one, other) > 0 && ABS (one - other) <= 1 &&
+      one + other <= n - MIN_PICTURE (n);
+}
+
+/* Of cells that are luma still. */
 static void
 find_bars (GstItuningThumbnail *self)
 {
+  self->black = self->cells[0][0];
   while (self->top < HEIGHT && is_bar_row (self, self->top))
     self->top++;
   while (self->top + self->bottom < HEIGHT &&
       is_bar_row (self, (gsize) HEIGHT - 1 - self->bottom))
     self->bottom++;
-  if (self->top + self->bottom > HEIGHT - MIN_PICTURE (HEIGHT))
+  if (!are_bars (self->top, self->bottom, HEIGHT))
     self->top = self->bottom = 0;
   while (self->left < WIDTH && is_bar_column (self, self->left))
     self->left++;
   while (self->left + self->right < WIDTH &&
       is_bar_column (self, (gsize) WIDTH - 1 - self->right))
     self->right++;
-  if (self->left + self->right > WIDTH - MIN_PICTURE (WIDTH))
+  if (!are_bars (self->left, self->right, WIDTH))
     self->left = self->right = 0;
 }
 

@@ -26,7 +26,8 @@ typedef struct
   float deviation; /* of the cells' luma */
   float burnt; /* part of the cells that are as good as white */
   float noise; /* structure of a lower deviation is taken for noise */
-  guint8 top, bottom, left, right; /* cells that are black bars */
+  guint8 top, bottom, left, right; /* rows and columns that are black bars */
+  float black; /* luma of the bars */
 } GstItuningThumbnail;
 
 gboolean gst_ituning_thumbnail_take (GstItuningThumbnail *self,

@@ -319,8 +319,8 @@ test_hard_cuts_are_found_in_any_format (Fixture *fixture, gconstpointer data)
   g_assert_cmpfloat (get_recall (&score), >=, 0.98);
 }
 
-/* Wide film in a higher frame, and high film in a wider one. Seen: precision and
- * recall 0.950; with the bars compared too 0.944 and 0.785. */
+/* Wide film in a higher frame, and high film in a wider one. Seen: precision
+ * 0.973 and recall 0.980; with the bars compared too 0.944 and 0.785. */
 static void
 test_hard_cuts_are_found_between_bars (Fixture *fixture, gconstpointer data)
 {
@@ -332,8 +332,8 @@ test_hard_cuts_are_found_between_bars (Fixture *fixture, gconstpointer data)
     fixture->bars_y = bars[i][1];
     score_film (fixture, 150, N_SHOTS, N_CAMERAS, &score);
   }
-  g_assert_cmpfloat (get_precision (&score), >=, 0.93);
-  g_assert_cmpfloat (get_recall (&score), >=, 0.93);
+  g_assert_cmpfloat (get_precision (&score), >=, 0.96);
+  g_assert_cmpfloat (get_recall (&score), >=, 0.96);
 }
 
 static void
@@ -379,7 +379,7 @@ test_flashes_are_no_scenes (Fixture *fixture, gconstpointer data)
 static void
 test_blank_that_stays_is_a_scene (Fixture *fixture, gconstpointer data)
 {
-  static const double levels[] = { 16, 250 };
+  static const double levels[] = { PAINTER_BLACK, 250 };
 
   for (gsize i = 0; i < G_N_ELEMENTS (levels); i++) {
     begin (fixture);
@@ -455,6 +455,30 @@ test_fade_and_back_is_no_scene (Fixture *fixture, gconstpointer data)
     }
   }
   g_assert_cmpuint (fixture->found->len, <=, 8);
+}
+
+/* An even picture grows bright, faster and then slower: each step is about as
+ * large as the one before, between bars as without them. */
+static void
+test_even_fade_is_no_scene (Fixture *fixture, gconstpointer data)
+{
+  static const double bars[][2] = { { 0, 0 }, { 0, 0.125 }, { 0.2, 0 },
+    { 0.15, 0.15 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (bars); i++) {
+    Shot shot = { .zoom = 1,
+      .light = 40,
+      .noise = 1,
+      .bars_x = bars[i][0],
+      .bars_y = bars[i][1] };
+    begin (fixture);
+    for (int k = -PAINTER_FPS; k < 2 * PAINTER_FPS; k++) {
+      push (fixture, &shot);
+      shot.light += MAX (0, 5 * (6 - ABS (k - 6)));
+    }
+    g_assert_cmpfloat (shot.light, >, 200);
+  }
+  g_assert_cmpuint (fixture->found->len, ==, 0);
 }
 
 /* --- times -------------------------------------------------------------- */
@@ -796,6 +820,7 @@ main (int argc, char **argv)
   ADD ("camera-moves-are-no-scenes", test_camera_moves_are_no_scenes);
   ADD ("fade-gives-one-scene", test_fade_gives_one_scene);
   ADD ("fade-and-back-is-no-scene", test_fade_and_back_is_no_scene);
+  ADD ("even-fade-is-no-scene", test_even_fade_is_no_scene);
   ADD ("intervals-are-kept", test_intervals_are_kept);
   ADD ("early-cut-is-not-lost", test_early_cut_is_not_lost);
   ADD ("early-cut-and-back-is-nothing", test_early_cut_and_back_is_nothing);
