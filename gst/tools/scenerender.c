@@ -162,7 +162,7 @@ find_distance (const Body *body, Vector p)
 static float
 meet (const Body *body, Vector from, Vector ray, float start, float limit)
 {
-  const float reach = 1.5f * body->radius;
+  const float reach = 1.6f * body->radius; /* a cube's lowest corner */
   const Vector to = add (body->middle, from, -1.0f);
   const float along = dot (to, ray);
   const float depth = reach * reach - (dot (to, to) - along * along);

@@ -11,6 +11,7 @@
 #include "gst/tools/trainscore.h"
 
 #define CHECKPOINT "checkpoint.safetensors"
+#define MODEL "model.safetensors"
 #define LOG "log.jsonl"
 #define CURVES "curves.svg"
 #define COSTS "costs.json"
@@ -55,7 +56,7 @@ tool_train_options_add (ToolTrainOptions *options, GOptionContext *context)
     { "resume", 0, 0, G_OPTION_ARG_NONE, &options->resume,
         "Go on from the folder's checkpoint, if it has one", NULL },
     { "force", 0, 0, G_OPTION_ARG_NONE, &options->force,
-        "Replace the run that the folder holds", NULL },
+        "Replace the run or model that the folder holds", NULL },
     { "steps", 0, 0, G_OPTION_ARG_INT64, &options->steps, "Steps to make",
         "N" },
     { "epochs", 0, 0, G_OPTION_ARG_INT64, &options->epochs,
@@ -110,19 +111,35 @@ read_schedule (const char *name, ItuningSchedule *schedule, GError **error)
 }
 
 static gboolean
-holds_run (const ToolTrainOptions *options)
+holds (const ToolTrainOptions *options, const char *file)
 {
-  g_autofree char *checkpoint = g_build_filename (options->output, CHECKPOINT,
-      NULL);
+  g_autofree char *path = g_build_filename (options->output, file, NULL);
 
-  return g_file_test (checkpoint, G_FILE_TEST_EXISTS);
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+/* What took hours is not replaced unasked. */
+static gboolean
+check_output (const ToolTrainOptions *options, GError **error)
+{
+  const char *what = holds (options, CHECKPOINT) ? "a run"
+      : holds (options, MODEL)                   ? "a trained model"
+                                                 : NULL;
+
+  if (what == NULL || options->resume || options->force)
+    return TRUE;
+  g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_WRITE,
+      "%s: holds %s; --force replaces it%s", options->output, what,
+      holds (options, CHECKPOINT) ? ", --resume goes on with it" : "");
+  return FALSE;
 }
 
 /**
  * tool_train_options_check:
  * @options: what was given
  *
- * Returns: FALSE with a %G_OPTION_ERROR or %ITUNING_ERROR_INPUT
+ * Returns: FALSE with a %G_OPTION_ERROR, %ITUNING_ERROR_INPUT, or
+ *   %ITUNING_ERROR_WRITE when the folder holds what is not to be replaced
  */
 gboolean
 tool_train_options_check (ToolTrainOptions *options, GError **error)
@@ -154,15 +171,10 @@ tool_train_options_check (ToolTrainOptions *options, GError **error)
   if (options->resume && options->force)
     return tool_options_usage_error (error,
         "give --resume or --force, not both");
-  if (!options->resume && !options->force && holds_run (options)) {
-    g_set_error (error, ITUNING_ERROR, ITUNING_ERROR_INPUT,
-        "%s: holds a run; --resume goes on with it, --force replaces it",
-        options->output);
-    return FALSE;
-  }
   train->warmup_steps = (guint64) options->warmup_steps;
   train->seed = (guint64) options->seed;
-  return ituning_train_options_check (train, error);
+  return ituning_train_options_check (train, error) &&
+      check_output (options, error);
 }
 
 /**
@@ -243,7 +255,7 @@ remove_leftovers (const char *folder)
 gboolean
 tool_train_goes_on (const ToolTrainOptions *options)
 {
-  return options->resume && holds_run (options);
+  return options->resume && holds (options, CHECKPOINT);
 }
 
 static gboolean

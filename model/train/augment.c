@@ -50,8 +50,9 @@ choose_scale (double zoom, ItuningRandom *random)
 
 /**
  * ituning_augment_picture:
- * @to: [@I, @I, 3] output
- * @from: [@I, @I, 3]
+ * @augment: by how much at most
+ * @to: [@I, @I, 3] output, other memory than @from
+ * @from: [@I, @I, 3] a picture of @I x @I pixels
  * @random: what happens
  *
  * Moves a picture and stretches it, each side by its own chance. What comes into

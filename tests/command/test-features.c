@@ -470,6 +470,50 @@ test_small_model_from_nothing (Fixture *fixture, gconstpointer data)
 }
 
 static Run *
+stretch (const Fixture *fixture, const char *pixels, const char *zoom,
+    const char *output)
+{
+  return run_command (NULL, "pretrain", "clip", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--width", "16", "--layers", "1",
+      "--heads", "2", "--patch-size", "8", "--steps", "1", "--batch-size", "8",
+      "--lr", "0.01", "--zoom", zoom, "-o", output, NULL);
+}
+
+/* What a tower learns of pictures that are stretched is something else. */
+static void
+test_pictures_are_stretched (Fixture *fixture, gconstpointer data)
+{
+  static const char *const zooms[] = { "0", "0.5" };
+  g_autofree char *pixels = g_build_filename (fixture->folder, "px", NULL);
+  g_autofree char *nowhere = g_build_filename (fixture->folder, "no", NULL);
+  g_autoptr (Run) features = write_pixels (fixture, fixture->captions, "px",
+      NULL);
+  g_autoptr (Run) all = NULL, gpt2 = NULL;
+  g_autofree char *still = NULL, *stretched = NULL;
+  char **models[] = { &still, &stretched };
+  gsize sizes[2];
+
+  (void) data;
+  g_assert_cmpint (features->status, ==, 0);
+  for (gsize i = 0; i < G_N_ELEMENTS (zooms); i++) {
+    g_autofree char *output = g_build_filename (fixture->folder, zooms[i],
+        NULL);
+    g_autofree char *file = g_build_filename (output, "model.safetensors",
+        NULL);
+    g_autoptr (Run) run = stretch (fixture, pixels, zooms[i], output);
+    g_assert_cmpint (run->status, ==, 0);
+    g_assert_true (g_file_get_contents (file, models[i], &sizes[i], NULL));
+  }
+  g_assert_false (
+      sizes[0] == sizes[1] && memcmp (still, stretched, sizes[0]) == 0);
+  all = stretch (fixture, pixels, "1", nowhere);
+  assert_fails (all, 1, "zoom", "0 to below 1");
+  gpt2 = run_command (NULL, "pretrain", "gpt2", "--features", pixels,
+      "--tokenizer", fixture->tokenizer, "--zoom", "0.1", "-o", nowhere, NULL);
+  assert_fails (gpt2, 2, "--zoom", "for clip");
+}
+
+static Run *
 pretrain_clip (const Fixture *fixture, const char *pixels, const char *width,
     const char *start, const char *output)
 {
@@ -544,6 +588,7 @@ main (int argc, char **argv)
   ADD ("broken-off-run-goes-on", test_broken_off_run_goes_on);
   ADD ("other-captions-do-not-go-on", test_other_captions_do_not_go_on);
   ADD ("small-model-from-nothing", test_small_model_from_nothing);
+  ADD ("pictures-are-stretched", test_pictures_are_stretched);
   ADD ("vision-tower-goes-on", test_vision_tower_goes_on);
   return g_test_run ();
 }

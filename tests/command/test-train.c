@@ -290,21 +290,28 @@ static void
 test_run_is_not_replaced_unasked (void)
 {
   g_autoptr (Folder) folder = make_folder ();
+  g_autofree char *checkpoint = g_build_filename (folder, "out",
+      "checkpoint.safetensors", NULL);
   g_autoptr (Run) first = TRAIN (folder, "out", "--steps", "2");
-  g_autoptr (Run) unasked = NULL, both = NULL, forced = NULL;
-  g_autofree char *before = NULL, *after = NULL;
-  gsize n_before, n_after;
+  g_autoptr (Run) unasked = NULL, both = NULL, model = NULL, forced = NULL;
+  g_autofree char *before = NULL, *after = NULL, *last = NULL;
+  gsize n_before, n_after, n_last;
 
   g_assert_cmpint (first->status, ==, 0);
-  before = read_output (folder, "out", "checkpoint.safetensors", &n_before);
+  before = read_output (folder, "out", "model.safetensors", &n_before);
   unasked = TRAIN (folder, "out", "--steps", "3");
-  assert_fails (unasked, 1, "out: holds a run", "--force replaces it");
+  assert_fails (unasked, 1, "out: holds a run", "--resume");
   both = TRAIN (folder, "out", "--steps", "3", "--resume", "--force");
   assert_fails (both, 2, "--resume or --force", "");
-  after = read_output (folder, "out", "checkpoint.safetensors", &n_after);
+  g_assert_cmpint (g_unlink (checkpoint), ==, 0);
+  model = TRAIN (folder, "out", "--steps", "3");
+  assert_fails (model, 1, "out: holds a trained model", "--force");
+  after = read_output (folder, "out", "model.safetensors", &n_after);
   g_assert_cmpmem (before, n_before, after, n_after);
   forced = TRAIN (folder, "out", "--steps", "3", "--force");
   g_assert_cmpint (forced->status, ==, 0);
+  last = read_output (folder, "out", "model.safetensors", &n_last);
+  g_assert_false (n_last == n_before && memcmp (last, before, n_last) == 0);
 }
 
 /* --- what is trained ---------------------------------------------------- */
