@@ -67,7 +67,7 @@ train bundle/language ituning pretrain gpt2 --features text.safetensors \
 once features.safetensors ituning features --model bundle \
   --captions scenes/captions.json --images scenes --max-length 40 -o features.safetensors
 train bundle/adapter ituning train --model bundle --features features.safetensors --fresh \
-  --post-layernorm --bottleneck 128 --heads 8 --batch-size 64 --steps 12000 --lr 2e-3 \
+  --post-layernorm --bottleneck 128 --heads 8 --batch-size 64 --steps 15000 --lr 2e-3 \
   --warmup-steps 200 --weight-decay 0.01
 
 ituning convert bundle --type q8_0 -f -o ituning.gguf --description "Knows drawn \
